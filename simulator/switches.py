@@ -1,0 +1,100 @@
+"""The switches: each way in which the API's documentation leaves its behaviour open, or in which it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+FaultKind = Literal[
+    "http_500",
+    "http_502_html",
+    "http_503",
+    "http_504_empty",
+    "http_408",
+    "http_429",
+    "http_429_no_retry_after",
+    "short_body",
+    "not_json",
+    "truncated_json",
+    "error_200",
+    "no_list",
+    "null_list",
+    "wrapped_list",
+    "redirect",
+    "stall",
+]
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the simulator behaves; the defaults are an API without surprises.
+
+    Attributes:
+        before: Whether a log at the very instant of `before` is among the logs before it.
+        precision: What the server cuts `before` down to.
+        log_time_form: How `log_time` is written. Logs are sorted and compared by what the form shows.
+        tie_order: The order of logs that show the same instant; `shuffled` is another one at every request.
+        late: Share of the logs that become visible up to 600 simulated seconds after their `log_time`.
+        new_logs_per_request: Simulated seconds that pass at each request, so that logs arrive between pages.
+        retention_seconds: Logs older than this are gone; None keeps all.
+        latency: Seconds before each answer.
+        faults: The share of requests that meet each kind of fault.
+        fault_limit: How many faults there are before the API recovers; None for no limit.
+        fault_paths: The endpoint that the faults strike.
+        stall_seconds: How long a stalled request waits for its answer.
+        retry_after: The `Retry-After` header of an injected 429.
+        requests_per_second: Requests admitted in any second; None for any number.
+        requests_per_window: Requests admitted in any `window_seconds`; None for any number.
+        window_seconds: Length of that window.
+        forbidden: Identifiers of connectors that are listed, but whose logs answer 403.
+        gone: Identifiers of connectors that are no longer listed, and whose logs answer 404.
+        broken: Identifiers of connectors whose logs answer an HTML page.
+        clock_offset_seconds: How far the `Date` header is ahead of the machine's clock.
+        rate_headers_on_success: Whether successful answers carry `X-RateLimit-` headers too.
+    """
+
+    before: Literal["exclusive", "inclusive"] = "exclusive"
+    precision: Literal["us", "ms", "s"] = "us"
+    log_time_form: Literal["z", "offset", "naive", "space", "seconds", "millis", "nanos", "tenths", "date"] = "z"
+    tie_order: Literal["stable", "reversed", "shuffled"] = "stable"
+    late: Share = 0.0
+    new_logs_per_request: Seconds = 0.0
+    retention_seconds: Positive | None = None
+
+    latency: Seconds = 0.0
+    faults: dict[FaultKind, Share] = {}
+    fault_limit: Count | None = None
+    fault_paths: Literal["logs", "connectors", "all"] = "all"
+    stall_seconds: Seconds = 60.0
+
+    retry_after: str = "1"
+    requests_per_second: Positive | None = None
+    requests_per_window: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    window_seconds: Positive = 3600.0
+    rate_headers_on_success: bool = False
+
+    forbidden: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    clock_offset_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if sum(self.faults.values()) > 1:
+            raise ValueError("the shares in `faults` add up to more than 1")
+
+    def changed(self, changes: Mapping[str, Any]) -> Switches:
+        """Return these switches with some of them changed.
+
+        Raises:
+            ValueError: There is no such switch, or it doesn't take such a value.
+        """
+        try:
+            return msgspec.convert(msgspec.structs.asdict(self) | dict(changes), Switches)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"wrong switches: {error}") from None

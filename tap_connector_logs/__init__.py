@@ -1,0 +1,1 @@
+"""Singer tap for the execution logs of Supermetrics Codeless Connectors."""

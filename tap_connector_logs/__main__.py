@@ -1,0 +1,37 @@
+"""The command line: `tap-connector-logs`, or `python -m tap_connector_logs`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from tap_connector_logs.errors import InputError, Interrupted, TapError
+from tap_connector_logs.tap import TapConnectorLogs
+
+
+def main() -> None:
+    """Run the tap, and exit with a code that tells a scheduler what to do next."""
+    logger = TapConnectorLogs.logger
+    try:
+        code = TapConnectorLogs.cli.main(prog_name=TapConnectorLogs.name, standalone_mode=False)
+    except TapError as error:
+        logger.critical("%s", error)
+        code = error.exit_code
+    except click.ClickException as error:
+        logger.critical("%s Try --help.", error.format_message())
+        code = InputError.exit_code
+    except Interrupted as error:
+        logger.critical("Stopped by a signal. The state is written; the next run goes on from there.")
+        code = error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output is gone. Nothing that Python still holds for it can be written, either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        logger.critical("The target has closed its input. The next run goes on from the last state it has taken.")
+        code = 1
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

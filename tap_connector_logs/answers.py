@@ -1,0 +1,197 @@
+"""From the bytes of an answer to a list of entries, or to a typed error.
+
+Never is "I could not understand it" taken for "there are no logs": whatever is not the list that was asked for is
+an error, be it an error object in an answer with status 200, a list in another place or HTML.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+
+from tap_connector_logs.errors import (
+    ConnectorError,
+    CredentialError,
+    RateLimitError,
+    RefusedError,
+    ServerError,
+    TapError,
+    UnreadableAnswerError,
+    printable,
+)
+from tap_connector_logs.instants import instant_of
+
+_OK = 200
+
+# The code decides before the status: an error may come with status 200.
+_ERROR_OF_CODE: Mapping[str, type[RefusedError]] = {
+    "ACCESS_DENIED_IP": CredentialError,
+    "ACCESS_DENIED_PERMISSIONS": ConnectorError,
+    "ACCESS_TOKEN_EXPIRED": CredentialError,
+    "ACCESS_TOKEN_INVALID": CredentialError,
+    "API_KEY_DISABLED": CredentialError,
+    "API_KEY_INVALID": CredentialError,
+    "API_KEY_REQUIRED": CredentialError,
+    "BAD_REQUEST": ConnectorError,
+    "FORBIDDEN": ConnectorError,
+    "INTERNAL_SERVER_ERROR": ServerError,
+    "LICENSE_DAILY_QUERY_LIMIT_EXCEEDED": RateLimitError,
+    "LICENSE_EXPIRED": CredentialError,
+    "NOT_FOUND": ConnectorError,
+    "PERMISSION_ERROR": ConnectorError,
+    "SERVICE_UNAVAILABLE": ServerError,
+    "TOO_MANY_REQUESTS": RateLimitError,
+    "UNAUTHORIZED": CredentialError,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API answers to a request for a list.
+
+    Attributes:
+        entries: The entries of the list, as the API sent them.
+        total: How many the API says there are, if it does.
+        server_time: The server's clock at the answer, an instant; the client's where the server tells none.
+    """
+
+    entries: list[dict[str, Any]]
+    total: int | None
+    server_time: int
+
+
+def read_answer(
+    what: str, list_name: str, *, status: int, headers: Mapping[str, str], content: bytes, now: datetime
+) -> Answer:
+    """Read an answer.
+
+    Args:
+        what: What was asked for, to be named in errors.
+        list_name: The field that must hold the list.
+        status: HTTP status.
+        headers: HTTP headers, their names in any case.
+        content: The whole body.
+        now: The client's clock.
+
+    Raises:
+        RefusedError: If the API answers with an error: one of its subclasses, by what is to be done.
+        UnreadableAnswerError: If the answer is neither the list nor an error.
+    """
+    body = decode(content)
+    date = _date(headers.get("Date")) or now
+    error = body.get("error") if isinstance(body, dict) else None
+    if status != _OK or error:
+        raise _refusal(what, status, headers, body if isinstance(body, dict) else {}, date)
+    entries = body.get(list_name) if isinstance(body, dict) else None
+    if not isinstance(entries, list):
+        raise UnreadableAnswerError(
+            f"The API's answer for {what} holds no list {list_name!r}: it begins with "
+            f"{printable(content[:60].decode(errors='replace')) or 'nothing'!r}.",
+            may_pass=True,
+        )
+    total = body.get("count")
+    return Answer(
+        [entry if isinstance(entry, dict) else {"entry": entry} for entry in entries],
+        total if isinstance(total, int) else None,
+        instant_of(date) or 0,
+    )
+
+
+def decode(content: bytes) -> Any:
+    """Decode JSON; None if it is none. What only lenient parsers take (NaN, half characters) is mended."""
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass
+    try:
+        text = content.decode(errors="replace")
+        return _mend(json.loads(text, strict=False, parse_constant=str, parse_float=_number))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _number(text: str) -> float | str:
+    """Keep a number that a float can't hold as text."""
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _mend(value: Any) -> Any:
+    """Replace surrogates without a partner, which no encoder takes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    if isinstance(value, list):
+        return [_mend(item) for item in value]
+    if isinstance(value, dict):
+        return {_mend(name): _mend(item) for name, item in value.items()}
+    return value
+
+
+def _refusal(what: str, status: int, headers: Mapping[str, str], body: Mapping[str, Any], date: datetime) -> TapError:
+    """Return the error that an answer stands for."""
+    error, meta = body.get("error"), body.get("meta")
+    error = error if isinstance(error, dict) else {"message": error}
+    meta = meta if isinstance(meta, dict) else {}
+    code = printable(error.get("code") or "")
+    message = printable(error.get("message") or "no reason given").rstrip(".")
+    request_id = printable(meta.get("request_id") or "")
+    kind = _ERROR_OF_CODE.get(code) or _error_of_status(status)
+    if kind is None:
+        text = f"The API's answer for {what} has status {status}: {message}."
+        if location := headers.get("Location"):
+            text += f" It points to {printable(location)}, where the credential is not sent. Check api_url."
+        return UnreadableAnswerError(text, may_pass=status == _OK)
+    refusal = kind(f"{what}: {message}", status=status, code=code, request_id=request_id)
+    if isinstance(refusal, RateLimitError):
+        refusal.retry_after = retry_after(headers.get("Retry-After"), date)
+    return refusal
+
+
+def _error_of_status(status: int) -> type[RefusedError] | None:
+    match status:
+        case 401:
+            return CredentialError
+        case 429:
+            return RateLimitError
+        case 408:
+            return ServerError
+        case _ if 400 <= status <= 499:  # noqa: PLR2004 - the classes of HTTP
+            return ConnectorError
+        case _ if 500 <= status <= 599:  # noqa: PLR2004
+            return ServerError
+    return None
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Read a `Retry-After` header.
+
+    Args:
+        value: The header: seconds, or an HTTP date.
+        now: The clock of whoever wrote it.
+
+    Returns:
+        Seconds to wait, above 0; None if the header is missing or says nothing useful.
+    """
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        seconds = float(text)
+    else:
+        date = _date(text)
+        seconds = (date - now).total_seconds() if date else 0
+    return seconds if seconds > 0 else None
+
+
+def _date(text: str | None) -> datetime | None:
+    """Read an HTTP date."""
+    try:
+        date = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -1,0 +1,148 @@
+"""What of one connector's history is still to be read, and where the readings of two runs meet.
+
+All arithmetic is on instants (whole microseconds), pure, without I/O and without a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from tap_connector_logs.instants import BEGINNING, END
+
+MOST_DIGESTS = 1_400
+"""Ids that are kept for one connector: with 8 bytes each its state stays below 16 KiB."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Interval:
+    """The time from `since` on and before `until`, in instants."""
+
+    since: int = BEGINNING
+    until: int = END
+
+
+def without(intervals: Iterable[Interval], gone: Interval) -> list[Interval]:
+    """Return the intervals less the time of `gone`, newest first."""
+    left = []
+    for interval in intervals:
+        if gone.since < interval.until and interval.since < gone.until:
+            left += [Interval(interval.since, gone.since), Interval(gone.until, interval.until)]
+        else:
+            left.append(interval)
+    return sorted((piece for piece in left if piece.since < piece.until), reverse=True)
+
+
+def digest(log_id: str) -> bytes:
+    """Return eight bytes that stand for an id: of two thousand ids, two meet once in ten trillion runs."""
+    return blake2b(log_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+@dataclass(slots=True)
+class Seam:
+    """The newest stretch of time that a run delivered. The next run reads it again, for logs that come late.
+
+    Attributes:
+        since: Oldest instant of the stretch: every id delivered between here and `newest` is known.
+        newest: Newest instant of the stretch.
+        digests: What stands for the ids delivered in it, newest first.
+    """
+
+    since: int
+    newest: int
+    digests: list[bytes] = field(default_factory=list)
+
+    def meets(self, interval: Interval) -> bool:
+        """Return whether reading the interval can bring an entry of this stretch again."""
+        return interval.since <= self.newest and self.since < interval.until
+
+    def add(self, place: int, log_id: str) -> None:
+        """Remember an id delivered at an instant, newest first; a full stretch ends above that instant."""
+        if place < self.since:
+            return
+        if len(self.digests) == MOST_DIGESTS:
+            self.since = place + 1
+        else:
+            self.digests.append(digest(log_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a page of one connector is to its backlog, once it is delivered.
+
+    Attributes:
+        covered: The time that is read for good then, or None.
+        begins_seam: Whether this is the first page of the time since the last run.
+        newest: With `begins_seam`, the newest instant delivered by then, or None if there is none yet.
+        at_seam: Place and id of the entries that the next run will read again, newest first.
+    """
+
+    covered: Interval | None
+    begins_seam: bool = False
+    newest: int | None = None
+    at_seam: Sequence[tuple[int, str]] = ()
+
+
+@dataclass(slots=True)
+class Backlog:
+    """The reading of one connector, from run to run.
+
+    Attributes:
+        newest: Newest instant delivered, but never after the server's clock; None before the first log.
+        intervals: The time still to be read, newest first, disjoint.
+        seams: Where this reading meets what was delivered before, newest first.
+    """
+
+    newest: int | None = None
+    intervals: list[Interval] = field(default_factory=list)
+    seams: list[Seam] = field(default_factory=list)
+
+    @property
+    def low_water(self) -> int | None:
+        """All that is older than this has been delivered; None if nothing has."""
+        return min((interval.since for interval in self.intervals), default=self.newest)
+
+    def open(self, *, lookback: int, start: int, end: int) -> Interval | None:
+        """Begin a run: put the time since the last one on top of what is to be read.
+
+        Args:
+            lookback: Microseconds before the newest instant delivered that are read again.
+            start: Nothing older is wanted, now or later.
+            end: Nothing from here on is wanted in this run.
+
+        Returns:
+            The time since the last run, or None if it lies after `end`.
+        """
+        since = start if self.newest is None else max(start, self.newest - lookback)
+        self.intervals = without(self.intervals, Interval(BEGINNING, start))
+        if since >= end:
+            return None
+        fresh = Interval(since, end)
+        self.intervals = sorted([fresh, *without(self.intervals, fresh)], reverse=True)
+        return fresh
+
+    def knows(self, since: int) -> bool:
+        """Return whether the ids of all that was delivered from an instant on are known."""
+        return any(seam.since <= since for seam in self.seams)
+
+    def deliver(self, delivery: Delivery, *, lookback: int) -> None:
+        """Take the time of a page off what is to be read, once all its entries are written."""
+        if delivery.begins_seam:
+            self.newest = delivery.newest
+            if delivery.newest is not None:
+                self.seams.insert(0, Seam(delivery.newest - lookback, delivery.newest))
+        for place, log_id in delivery.at_seam:
+            self.seams[0].add(place, log_id)
+        if delivery.covered is not None:
+            self.intervals = without(self.intervals, delivery.covered)
+        self._drop_seams()
+
+    def _drop_seams(self) -> None:
+        """Keep the seam of this run, and of the older ones those still ahead, as far as the state has room."""
+        kept, room = self.seams[:1], MOST_DIGESTS - sum(len(seam.digests) for seam in self.seams[:1])
+        for seam in self.seams[1:]:
+            room -= len(seam.digests)
+            if room >= 0 and any(seam.meets(interval) for interval in self.intervals):
+                kept.append(seam)
+        self.seams = kept

@@ -1,0 +1,208 @@
+"""The one place that makes requests, and makes them again while the API fails in ways that pass."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import backoff
+import requests
+from requests.auth import AuthBase
+from typing_extensions import override
+
+from tap_connector_logs.answers import Answer, read_answer
+from tap_connector_logs.errors import (
+    ConnectorError,
+    CredentialError,
+    RateLimitError,
+    TapError,
+    UnreachableError,
+    UnreadableAnswerError,
+    printable,
+)
+from tap_connector_logs.instants import format_instant
+from tap_connector_logs.settings import Settings
+from tap_connector_logs.transport import TimedAdapter
+
+logger = logging.getLogger(__name__)
+
+MOST_TRIES = 10
+"""Requests that one answer may cost, while the API fails in ways that pass."""
+
+_LONGEST_BACKOFF_SECONDS = 60
+_LONGEST_CONNECT_SECONDS = 10
+_MOST_BYTES = 64 * 2**20
+_CHUNK_BYTES = 2**16
+
+
+class Client:
+    """Speaks to the API with one credential, for one team.
+
+    Every method raises, after as many tries as are worth it: CredentialError, RateLimitError, ServerError,
+    UnreachableError or UnreadableAnswerError.
+
+    Attributes:
+        requests_made: Requests so far, all tries counted.
+        seconds_waited: Seconds so far between tries.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Prepare a session; nothing is sent yet."""
+        self.requests_made = 0
+        self.seconds_waited = 0.0
+        self._connectors_url = f"{settings.api_url}/v1/teams/{settings.team_id}/connector_builder/connectors"
+        self._host = urlsplit(settings.api_url).netloc
+        seconds = settings.request_timeout_seconds
+        self._timeout = (min(_LONGEST_CONNECT_SECONDS, seconds), seconds)
+        self._longest_wait = settings.max_wait_seconds
+        self._session = requests.Session()
+        # As an `auth` object, so that an entry of .netrc can't take the credential's place.
+        self._session.auth = _Bearer(settings.credential)
+        self._session.headers.update({"User-Agent": settings.user_agent, "Accept": "application/json"})
+        # An API on this machine may be spoken to without TLS: no proxy must come between.
+        self._session.trust_env = not settings.api_is_local
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, TimedAdapter())
+        self._get = backoff.on_exception(
+            _waits,
+            TapError,
+            max_tries=MOST_TRIES,
+            jitter=None,
+            giveup=self._is_final,
+            on_backoff=self._note_retry,
+            logger=None,
+            longest=min(_LONGEST_BACKOFF_SECONDS, self._longest_wait),
+        )(self._get_once)
+
+    def list_connectors(self) -> Answer:
+        """Return the connectors of the team that the credential may see.
+
+        Raises:
+            CredentialError: Also if the credential has no access to the team.
+        """
+        try:
+            answer = self._get("the list of the team's connectors", self._connectors_url, "connectors", {})
+        except ConnectorError as error:  # what is refused here is no connector but the team
+            raise CredentialError(
+                error.message, status=error.status, code=error.code, request_id=error.request_id
+            ) from error
+        if answer.total is not None and answer.total > len(answer.entries):
+            logger.warning(
+                "The API lists %d of the team's %d connectors. To read the others, name them in connector_identifiers.",
+                len(answer.entries),
+                answer.total,
+            )
+        return answer
+
+    def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
+        """Return the newest logs of a connector, of those before an instant.
+
+        Args:
+            connector_identifier: The connector.
+            limit: Most entries to return, 1 to 1000.
+            before: The instant; whether logs at it are among them is up to the server. None for the newest.
+
+        Raises:
+            ConnectorError: If the API refuses this connector.
+        """
+        parameters = {"limit": str(limit)}
+        if before is not None:
+            parameters["before"] = format_instant(before).replace(".000000Z", "Z")
+        what = f"the logs of connector {connector_identifier}"
+        return self._get(what, f"{self._connectors_url}/{connector_identifier}/logs", "logs", parameters)
+
+    def _get_once(self, what: str, url: str, list_name: str, parameters: dict[str, str]) -> Answer:
+        """Make one request."""
+        self.requests_made += 1
+        began = time.monotonic()
+        try:
+            with self._session.get(
+                url, params=parameters, timeout=self._timeout, allow_redirects=False, stream=True
+            ) as response:
+                content = _read(response, what)
+        except requests.exceptions.SSLError as error:
+            raise UnreachableError(
+                f"The certificate of {self._host} is not trusted: {_reason(error)}. If a proxy on the way has "
+                "its own authority, set REQUESTS_CA_BUNDLE to that authority's file."
+            ) from error
+        except requests.exceptions.RequestException as error:
+            raise UnreachableError(
+                f"{self._host} can't be reached for {what}: {_reason(error)}. Check api_url and the network.",
+                may_pass=True,
+            ) from error
+        logger.debug(
+            "GET %s: %d, %d bytes in %.3f s",
+            response.url,
+            response.status_code,
+            len(content),
+            time.monotonic() - began,
+        )
+        return read_answer(
+            what,
+            list_name,
+            status=response.status_code,
+            headers=response.headers,
+            content=content,
+            now=datetime.now(UTC),
+        )
+
+    def _is_final(self, error: Exception) -> bool:
+        """Tell whether another try is pointless, or would wait longer than is wanted."""
+        if isinstance(error, RateLimitError):
+            is_used_up = error.code == "LICENSE_DAILY_QUERY_LIMIT_EXCEEDED"
+            return is_used_up or (error.retry_after or 0) > self._longest_wait
+        return not (isinstance(error, TapError) and error.may_pass)
+
+    def _note_retry(self, details: Any) -> None:
+        """Say why a request will be made again, and when."""
+        self.seconds_waited += details["wait"]
+        logger.warning(
+            "%s Trying again in %.1f s (try %d of %d).",
+            details["exception"],
+            details["wait"],
+            details["tries"] + 1,
+            MOST_TRIES,
+        )
+
+
+class _Bearer(AuthBase):
+    """Puts the credential into the one place where it may be."""
+
+    def __init__(self, credential: str) -> None:
+        self._credential = credential
+
+    @override
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._credential}"
+        return request
+
+
+def _waits(longest: float) -> Generator[float, Any, None]:
+    """Yield the seconds to wait: what the API asks for, else exponentially more, with full jitter."""
+    exponential = backoff.expo(max_value=longest)
+    next(exponential)
+    error = yield 0
+    while True:
+        asked = error.retry_after if isinstance(error, RateLimitError) else None
+        error = yield asked or backoff.full_jitter(next(exponential))
+
+
+def _read(response: requests.Response, what: str) -> bytes:
+    """Read the body, but no more than memory should hold."""
+    content = bytearray()
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        content += chunk
+        if len(content) > _MOST_BYTES:
+            raise UnreadableAnswerError(f"The API's answer for {what} is larger than {_MOST_BYTES >> 20} MiB.")
+    return bytes(content)
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost cause, without the URLs and objects that libraries wrap it in."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return printable(f"{type(error).__name__}: {error}")

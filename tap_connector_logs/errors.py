@@ -1,0 +1,154 @@
+"""Everything that can end a run: what the user reads, and the exit code that the scheduler sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from typing_extensions import override
+
+_LONGEST_FOREIGN_TEXT = 300
+_MOST_NAMES = 10
+_FORBIDDEN = 403
+
+
+def printable(text: object) -> str:
+    """Make text from outside safe to print: one line, no control characters, cut to a length."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+    return line if len(line) <= _LONGEST_FOREIGN_TEXT else f"{line[:_LONGEST_FOREIGN_TEXT]}…"
+
+
+class TapError(Exception):
+    """Something the user should know, told in one line that says what to do.
+
+    Attributes:
+        exit_code: What the process ends with, if this ends the run.
+        may_pass: Whether the same request may succeed a little later.
+    """
+
+    exit_code = 1
+    may_pass = False
+
+    def __init__(self, text: str, *, may_pass: bool = False) -> None:
+        """Keep the line."""
+        super().__init__(text)
+        self.may_pass = self.may_pass or may_pass
+
+
+class InputError(TapError):
+    """The settings, the state or the catalog can't be used."""
+
+    exit_code = 64
+
+
+class UnreadableAnswerError(TapError):
+    """The API answered something that is neither logs nor an error it documents."""
+
+    exit_code = 65
+
+
+class UnreachableError(TapError):
+    """The API did not answer."""
+
+    exit_code = 69
+
+
+class RefusedError(TapError):
+    """The API refused a request in its own words.
+
+    Attributes:
+        status: HTTP status of the answer.
+        code: The API's `error.code`, or "" when the answer has none.
+        message: What was asked for and the API's `error.message`.
+        request_id: The API's `meta.request_id`, or "".
+    """
+
+    advice = ""
+
+    def __init__(self, message: str, *, status: int, code: str = "", request_id: str = "") -> None:
+        """Keep what the API said of the refusal."""
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+
+    @override
+    def __str__(self) -> str:
+        details = [f"HTTP {self.status}", self.code, self.request_id and f"request_id {self.request_id}"]
+        return f"The API refuses {self.message} ({', '.join(filter(None, details))}). {self.advice}".rstrip()
+
+
+class ConnectorError(RefusedError):
+    """The API refuses one connector (400, 403, 404): the others go on."""
+
+
+class CredentialError(RefusedError):
+    """The API refuses the credential, or the credential the team."""
+
+    exit_code = 77
+    advice = (
+        "Check api_key or bearer_token: it must be valid, belong to the team of team_id, and have the scopes "
+        "cb_logs_read and, where connector_identifiers is not set, cb_connectors_read."
+    )
+
+
+class ServerError(RefusedError):
+    """The API failed (408, 5xx)."""
+
+    exit_code = 69
+    may_pass = True
+    advice = "If this goes on, ask Supermetrics support, with the request_id."
+
+
+class RateLimitError(RefusedError):
+    """The API asks to be left alone for a while (429).
+
+    Attributes:
+        retry_after: Seconds to wait as the API states them, or None when it doesn't.
+    """
+
+    exit_code = 75
+    may_pass = True
+    retry_after: float | None = None
+
+    @override
+    def __str__(self) -> str:
+        text = super().__str__()
+        if self.retry_after is None:
+            return text
+        until = datetime.now(UTC) + timedelta(seconds=self.retry_after)
+        return f"{text} It asks to wait {self.retry_after:.0f} s, until {until:%Y-%m-%d %H:%M:%S} UTC."
+
+
+class ConnectorsFailedError(TapError):
+    """Some connectors could not be read; all the others are complete.
+
+    Where all connectors failed in one way, the exit code is the one of that way.
+    """
+
+    def __init__(self, failures: Mapping[str, TapError], *, of: int) -> None:
+        """Name the connectors; `of` is the number of all that were to be read."""
+        names = ", ".join(list(failures)[:_MOST_NAMES])
+        if len(failures) > _MOST_NAMES:
+            names += f" and {len(failures) - _MOST_NAMES} more"
+        super().__init__(f"{len(failures)} of {of} connectors could not be read: {names}. The reasons stand above.")
+        if len(failures) == of:
+            if all(isinstance(error, RefusedError) and error.status == _FORBIDDEN for error in failures.values()):
+                self.exit_code = CredentialError.exit_code
+                self.args = (f"{self} {CredentialError.advice}",)
+            elif all(isinstance(error, UnreadableAnswerError) for error in failures.values()):
+                self.exit_code = UnreadableAnswerError.exit_code
+
+
+class Interrupted(BaseException):
+    """A signal asked the run to stop.
+
+    Attributes:
+        exit_code: 128 and the number of the signal, as shells count.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        """Keep the signal."""
+        super().__init__(signal_number)
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,57 @@
+"""Instants: points in time as whole microseconds since 1970-01-01 UTC, exact and cheap to compare."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+MICROSECOND = 1
+MILLISECOND = 1_000
+SECOND = 1_000_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
+_FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _TICK
+_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _TICK
+
+BEGINNING = _FIRST - 1
+"""Older than any instant: an interval that starts here reaches back as far as the API keeps logs."""
+
+END = _LAST + 1
+"""Newer than any instant: an interval that ends here includes whatever is newest."""
+
+
+def parse_instant(text: object) -> int | None:
+    """Read a date-time in any of the ISO 8601 forms in use.
+
+    Args:
+        text: With `Z`, an offset or no zone (UTC then), `T` or a space, any number of digits of fraction
+            (those below a microsecond are cut off), or a bare date. Anything else is allowed, too.
+
+    Returns:
+        The instant, or None for what is not a date-time between the years 1 and 9999.
+    """
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text.strip().upper())
+    except ValueError:
+        return None
+    return instant_of(moment)
+
+
+def instant_of(moment: datetime) -> int | None:
+    """Return the instant of a `datetime` (UTC if it is naive), or None if UTC has no year for it."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    instant = (moment - _EPOCH) // _TICK
+    return instant if _FIRST <= instant <= _LAST else None
+
+
+def format_instant(instant: int) -> str:
+    """Write an instant in the one form that records and state use: `2025-01-01T00:00:00.000000Z`."""
+    return f"{(_EPOCH + instant * _TICK).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+def ceil_to(instant: int, unit: int) -> int:
+    """Return the first instant at or after `instant` that is a whole number of `unit` microseconds."""
+    return -(-instant // unit) * unit

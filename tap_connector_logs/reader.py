@@ -1,0 +1,249 @@
+"""Reading connectors: whose page comes next, and what of it has not been delivered before.
+
+Pages are fetched ahead of being delivered, so nothing here changes a backlog: each page says what it is to the
+backlog of its connector, and whoever has written its entries tells the backlog then.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tap_connector_logs.answers import Answer
+from tap_connector_logs.backlog import Backlog, Delivery, Interval, digest, without
+from tap_connector_logs.client import Client
+from tap_connector_logs.errors import ConnectorError, TapError, UnreadableAnswerError
+from tap_connector_logs.instants import END, MICROSECOND, SECOND, format_instant, parse_instant
+from tap_connector_logs.records import has_id, log_id
+from tap_connector_logs.settings import Settings
+from tap_connector_logs.walk import Step, StuckError, Walk
+
+logger = logging.getLogger(__name__)
+
+Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one request brought of one connector.
+
+    Attributes:
+        connector_identifier: The connector.
+        entries: The entries to deliver, as the API sent them.
+        delivery: What this page is to the connector's backlog, once its entries are written.
+    """
+
+    connector_identifier: str
+    entries: Sequence[Entry]
+    delivery: Delivery
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run has met, for its summary.
+
+    Attributes:
+        logs: Entries to deliver.
+        seams: Times that a page had to prove that it goes on where the one before it ended.
+        holes: Places where the API no longer keeps what was to be read.
+        bursts: Instants with more entries than a page, so that some can't be read.
+        without_time: Entries without a usable `log_time`.
+        without_id: Entries without a usable `id`.
+    """
+
+    logs: int = 0
+    seams: int = 0
+    holes: int = 0
+    bursts: int = 0
+    without_time: int = 0
+    without_id: int = 0
+
+
+class Reading:
+    """The reading of one interval of one connector, page by page."""
+
+    def __init__(
+        self,
+        connector_identifier: str,
+        backlog: Backlog,
+        interval: Interval,
+        *,
+        is_fresh: bool,
+        settings: Settings,
+    ) -> None:
+        """Begin to read an interval; `is_fresh` says that it is the time since the last run."""
+        self.connector_identifier = connector_identifier
+        self.walk = Walk(interval, settings.page_size)
+        self._is_fresh = is_fresh
+        self._lookback = settings.lookback_seconds * SECOND
+        self._newest = backlog.newest
+        self._seam_since = END
+        self._seams = [seam for seam in backlog.seams if seam.meets(interval)]
+        self._known = frozenset(known for seam in self._seams for known in seam.digests)
+        self._meets = [seam.newest for seam in self._seams if seam.digests and seam.newest < interval.until]
+        self._oldest = END
+        self._held: list[Entry] = []
+        self._undated: set[bytes] = set()
+
+    def take(self, answer: Answer, tally: Tally) -> Page:
+        """Take in the answer to `walk.before`.
+
+        Raises:
+            UnreadableAnswerError: If the API's pages don't move on.
+        """
+        instants = [parse_instant(entry.get("log_time")) for entry in answer.entries]
+        try:
+            step = self.walk.read(instants)
+        except StuckError:
+            raise UnreadableAnswerError(
+                f"For the logs of connector {self.connector_identifier} the API answers with the same page whatever "
+                "`before` asks for, or with no usable log_time at all."
+            ) from None
+        begins_seam = self._is_fresh and step.covered is not None
+        if begins_seam:
+            self._is_fresh = False
+            self._begin_seam(step, instants, answer.server_time)
+        entries, at_seam = self._select(answer.entries, instants, step, tally)
+        self._oldest = min([self._oldest, *step.places])
+        self._report(step, tally)
+        return Page(self.connector_identifier, entries, Delivery(step.covered, begins_seam, self._newest, at_seam))
+
+    def _begin_seam(self, step: Step, instants: Sequence[int | None], server_time: int) -> None:
+        """Find where the next run will meet this one.
+
+        A log of the future would make the next run begin in the future, and miss what is written until then.
+        """
+        seen = [min(instant, server_time) for i in step.deliver if (instant := instants[i]) is not None]
+        self._newest = max(seen if self._newest is None else [*seen, self._newest], default=None)
+        if self._newest is not None:
+            self._seam_since = self._newest - self._lookback
+
+    def _select(
+        self, entries: Sequence[Entry], instants: Sequence[int | None], step: Step, tally: Tally
+    ) -> tuple[list[Entry], list[tuple[int, str]]]:
+        """Return what has not been delivered before, and place and id of all that the next run reads again."""
+        found = [(step.places[i], entries[i], instants[i] is None) for i in step.deliver]
+        if step.burst is not None:  # the page before may have shown others of the entries that no page holds whole
+            shown = {log_id(entry) for entry in entries}
+            found += [(step.burst, entry, False) for entry in self._held if log_id(entry) not in shown]
+        selected, at_seam, undated = [], [], set()
+        for place, entry, is_undated in found:
+            is_known = False
+            if is_undated or any(seam.since <= place <= seam.newest for seam in self._seams):
+                key = digest(log_id(entry))
+                is_known = key in self._known or key in self._undated
+                if is_undated:
+                    undated.add(key)
+            if place >= self._seam_since:
+                at_seam.append((place, log_id(entry)))
+            if not is_known:
+                selected.append(entry)
+                tally.without_time += is_undated
+                tally.without_id += not has_id(entry)
+        if step.covered is not None:
+            self._held = [entries[position] for position in step.held]
+            self._undated = undated
+        tally.logs += len(selected)
+        return selected, at_seam
+
+    def _report(self, step: Step, tally: Tally) -> None:
+        """Tell the user of logs that this API can't give, or doesn't keep."""
+        tally.seams += step.proves_seam
+        connector = f"Connector {self.connector_identifier}"
+        if step.burst is not None:
+            tally.bursts += 1
+            logger.warning(
+                "%s: about %s there are more logs than the %d that the API can return for one instant. These were "
+                "delivered; the others can't be read.",
+                connector,
+                format_instant(step.burst),
+                self.walk.limit,
+            )
+        if step.gone is not None:
+            tally.holes += 1
+            logger.warning(
+                "%s: logs of %s were removed from the API while they were read.",
+                connector,
+                format_instant(step.gone),
+            )
+        if self.walk.done:
+            for newest in self._meets:
+                if self._oldest > newest:
+                    tally.holes += 1
+                    logger.warning(
+                        "%s: possible hole. The last log delivered was of %s, and the API keeps none that old any "
+                        "more%s. Run the tap more often.",
+                        connector,
+                        format_instant(newest),
+                        "" if self._oldest == END else f": its oldest is of {format_instant(self._oldest)}",
+                    )
+
+
+class Reader:
+    """Reads many connectors, a page of each in turn: first the time since the last run, then the backlogs.
+
+    Attributes:
+        failures: Connectors that could not be read, and why.
+        tally: What has been met so far.
+    """
+
+    def __init__(self, client: Client, settings: Settings, backlogs: Mapping[str, Backlog]) -> None:
+        """Plan the reading; `backlogs` are as the last run left them, by connector."""
+        self.failures: dict[str, TapError] = {}
+        self.tally = Tally()
+        self._client = client
+        self._settings = settings
+        self._backlogs = backlogs
+        self._unit = MICROSECOND
+
+    def pages(self) -> Iterator[Page]:
+        """Yield the pages that hold something to deliver, newest first for each connector.
+
+        Raises:
+            TapError: If no connector can be read any further, for the credential, a rate limit or the network.
+        """
+        fresh, older = deque[Reading](), deque[Reading]()
+        for connector_identifier, backlog in self._backlogs.items():
+            for interval, is_fresh in self._open(connector_identifier, backlog):
+                reading = Reading(connector_identifier, backlog, interval, is_fresh=is_fresh, settings=self._settings)
+                (fresh if is_fresh else older).append(reading)
+        yield from self._in_turn(fresh)
+        yield from self._in_turn(older)
+
+    def _open(self, connector_identifier: str, backlog: Backlog) -> Iterator[tuple[Interval, bool]]:
+        """Yield the intervals of a connector that this run is to read, and whether each is the newest."""
+        settings = self._settings
+        fresh = backlog.open(lookback=settings.lookback_seconds * SECOND, start=settings.start, end=settings.end)
+        if fresh is not None and backlog.newest is not None and not backlog.knows(fresh.since):
+            logger.warning(
+                "Connector %s: logs from %s to %s may come a second time, for the state does not hold all of their "
+                "ids. A loader that updates by key is not affected.",
+                connector_identifier,
+                format_instant(fresh.since),
+                format_instant(backlog.newest),
+            )
+        for interval in without(backlog.intervals, Interval(settings.end, END)):
+            yield interval, interval == fresh
+
+    def _in_turn(self, readings: deque[Reading]) -> Iterator[Page]:
+        """Read a page of each in turn, so that no busy connector starves the others."""
+        while readings:
+            reading = readings.popleft()
+            connector_identifier, walk = reading.connector_identifier, reading.walk
+            if connector_identifier in self.failures:
+                continue
+            walk.unit = self._unit = max(walk.unit, self._unit)  # how the server reads `before` holds for all
+            try:
+                answer = self._client.list_logs(connector_identifier, limit=walk.limit, before=walk.before)
+                page = reading.take(answer, self.tally)
+            except (ConnectorError, UnreadableAnswerError) as error:
+                self.failures[connector_identifier] = error
+                logger.error("%s Connector %s is skipped.", error, connector_identifier)  # noqa: TRY400 - one line
+                continue
+            if not walk.done:
+                readings.append(reading)
+            if page.delivery.covered is not None:
+                yield page

@@ -1,0 +1,306 @@
+"""The settings: their schema, which `--about` prints, and what becomes of a configuration."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from jsonschema import Draft202012Validator, ValidationError
+from singer_sdk import typing as th
+
+from tap_connector_logs.errors import InputError, printable
+from tap_connector_logs.instants import BEGINNING, END, parse_instant
+
+TAP_NAME = "tap-connector-logs"
+ENV_PREFIX = "TAP_CONNECTOR_LOGS_"
+
+MOST_LOGS_PER_REQUEST = 1000
+INT64_MAX = 2**63 - 1
+
+CONNECTOR_IDENTIFIER = r"^[A-Za-z0-9_-]{1,100}$"
+
+CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
+    th.Property(
+        "api_key",
+        th.StringType,
+        secret=True,
+        title="API key",
+        description=(
+            "API key made in the Supermetrics Hub, with the scopes `cb_logs_read` and, where `connector_identifiers` "
+            "is not set, `cb_connectors_read`. Exactly one of `api_key` and `bearer_token` must be set."
+        ),
+    ),
+    th.Property(
+        "bearer_token",
+        th.StringType,
+        secret=True,
+        title="Bearer token",
+        description="OAuth access token, in the place of an API key.",
+    ),
+    th.Property(
+        "team_id",
+        th.IntegerType(minimum=1, maximum=INT64_MAX),
+        required=True,
+        title="Team ID",
+        description="Number of the team that owns the connectors.",
+        examples=[936506],
+    ),
+    th.Property(
+        "connector_identifiers",
+        th.ArrayType(th.StringType(pattern=CONNECTOR_IDENTIFIER)),
+        title="Connector identifiers",
+        description='Connectors to read, such as `["T3S70"]`. Without it, all connectors of the team.',
+    ),
+    th.Property(
+        "start_date",
+        th.DateTimeType,
+        title="Start date",
+        description="Oldest time to read logs from. Without it, all logs that the API keeps.",
+        examples=["2025-01-01T00:00:00Z"],
+    ),
+    th.Property(
+        "end_date",
+        th.DateTimeType,
+        title="End date",
+        description="Time to read logs up to, itself not included. Without it, up to the newest log.",
+    ),
+    th.Property(
+        "lookback_seconds",
+        th.IntegerType(minimum=0),
+        default=600,
+        title="Lookback",
+        description=(
+            "Seconds before the newest log delivered that a run reads again, for logs that arrive late. Logs that "
+            "were delivered there are not delivered a second time."
+        ),
+    ),
+    th.Property(
+        "page_size",
+        th.IntegerType(minimum=1, maximum=MOST_LOGS_PER_REQUEST),
+        default=MOST_LOGS_PER_REQUEST,
+        title="Page size",
+        description="Logs to ask for in one request.",
+    ),
+    th.Property(
+        "max_wait_seconds",
+        th.IntegerType(minimum=0),
+        default=900,
+        title="Longest wait",
+        description=(
+            "Longest wait in seconds that the API may ask for with `Retry-After`. If it asks for more, the run ends "
+            "with exit code 75, and the next one goes on."
+        ),
+    ),
+    th.Property(
+        "request_timeout_seconds",
+        th.NumberType(exclusive_minimum=0),
+        default=60,
+        title="Request timeout",
+        description="Seconds that one request may take, from the first byte sent to the last received.",
+    ),
+    th.Property(
+        "api_url",
+        th.StringType,
+        default="https://api.supermetrics.com",
+        title="API URL",
+        description="Address of the API: https, except for an address of this machine.",
+    ),
+    th.Property(
+        "user_agent",
+        th.StringType,
+        title="User agent",
+        description="`User-Agent` of the requests. Without it, name and version of the tap.",
+    ),
+).to_dict()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The tap's own settings, checked and with their defaults; times are instants.
+
+    Attributes:
+        credential: The API key or the bearer token: both are sent in the same way.
+        connector_identifiers: None for all connectors of the team.
+        start: BEGINNING without a `start_date`.
+        end: END without an `end_date`.
+        api_url: Without a slash at the end.
+        api_is_local: Whether the API is on this machine.
+    """
+
+    credential: str = field(repr=False)
+    team_id: int
+    connector_identifiers: tuple[str, ...] | None
+    start: int
+    end: int
+    lookback_seconds: int
+    page_size: int
+    max_wait_seconds: int
+    request_timeout_seconds: float
+    api_url: str
+    api_is_local: bool
+    user_agent: str
+
+
+def parse_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Settings:
+    """Check a configuration and read the tap's own settings from it.
+
+    Args:
+        config: Setting names and values.
+        schema: JSON schema of all settings, the SDK's among them.
+
+    Raises:
+        InputError: If anything is wrong; names all of it in one line, and never repeats a value.
+    """
+    problems = list(_unknown_names(config, schema["properties"]))
+    errors = list(Draft202012Validator(schema).iter_errors(config))
+    problems += sorted({_problem(error) for error in errors})
+    unusable = {error.absolute_path[0] for error in errors if error.absolute_path}
+    values = {name: definition.get("default") for name, definition in CONFIG_SCHEMA["properties"].items()}
+    given = {name for name, value in config.items() if name in values and value is not None}
+    values |= {name: config[name] for name in given - unusable}
+
+    credentials = sorted(given & {"api_key", "bearer_token"})
+    if len(credentials) != 1:
+        found = "both are set" if credentials else "neither is"
+        problems.append(f"exactly one of api_key and bearer_token must be set, and {found}")
+    values["user_agent"] = values["user_agent"] or f"{TAP_NAME}/{version(TAP_NAME)}"
+    for name in (*credentials, "user_agent"):
+        if name not in unusable and (problem := _header_problem(values[name])):
+            problems.append(f"{name} {problem}")
+
+    start, end = parse_instant(values["start_date"]), parse_instant(values["end_date"])
+    for name, instant in (("start_date", start), ("end_date", end)):
+        if values[name] is not None and instant is None:
+            problems.append(f"{name} must be a date-time such as 2025-01-01T00:00:00Z")
+    if start is not None and end is not None and start >= end:
+        problems.append("start_date must be before end_date")
+
+    identifiers = values["connector_identifiers"]
+    if not all(identifier.isprintable() for identifier in identifiers or ()):  # a pattern's $ lets a line break pass
+        problems.append("connector_identifiers has an entry with a line break")
+
+    api_url = values["api_url"].rstrip("/")
+    api_is_local, problem = _check_url(api_url)
+    if problem:
+        problems.append(problem)
+    if problems:
+        raise _wrong(problems)
+
+    return Settings(
+        credential=values[credentials[0]],
+        team_id=int(values["team_id"]),
+        connector_identifiers=None if identifiers is None else tuple(dict.fromkeys(identifiers)),
+        start=BEGINNING if start is None else start,
+        end=END if end is None else end,
+        lookback_seconds=int(values["lookback_seconds"]),
+        page_size=int(values["page_size"]),
+        max_wait_seconds=int(values["max_wait_seconds"]),
+        request_timeout_seconds=float(values["request_timeout_seconds"]),
+        api_url=api_url,
+        api_is_local=api_is_local,
+        user_agent=values["user_agent"],
+    )
+
+
+def settings_from_environment(environ: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that environment variables hold, such as TAP_CONNECTOR_LOGS_TEAM_ID.
+
+    An empty variable counts as not set. A list may be JSON or have commas between its items. What can't be read
+    as its setting's type stays text, for `parse_settings` to find.
+
+    Raises:
+        InputError: If a variable is all but named like a setting.
+    """
+    properties = schema["properties"]
+    of_variable = {f"{ENV_PREFIX}{name.upper()}": name for name in properties}
+    config = {}
+    for variable, text in environ.items():
+        if name := of_variable.get(variable):
+            if text:
+                config[name] = _from_text(text, properties[name].get("type", ()))
+        elif variable.startswith(ENV_PREFIX) and (near := difflib.get_close_matches(variable, of_variable, 1, 0.9)):
+            raise _wrong([f"{variable} is the name of no setting; did you mean {near[0]}?"])
+    return config
+
+
+def _from_text(text: str, types: Iterable[str]) -> Any:
+    if "string" in types:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return [item.strip() for item in text.split(",")] if "array" in types else text
+
+
+def _unknown_names(config: Mapping[str, Any], known: Iterable[str]) -> Iterable[str]:
+    for name in config:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1, 0.4)
+            yield f"{printable(name)} is the name of no setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+_EXPECTATIONS = {
+    "minimum": "be at least",
+    "maximum": "be at most",
+    "exclusiveMinimum": "be above",
+    "pattern": "match",
+}
+
+
+def _problem(error: ValidationError) -> str:
+    """Say what a value must be. jsonschema's own message repeats the value, which may be a secret."""
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
+    kind = str(error.validator)
+    expected: Any = error.validator_value
+    if kind == "required":
+        present: Any = error.instance
+        missing = ", ".join(name for name in expected if name not in present)
+        return f"{missing} is missing" + (f" in {path}" if path else "")
+    if kind == "type":
+        types = [expected] if isinstance(expected, str) else expected
+        return f"{path} must be of type {' or '.join(name for name in types if name != 'null')}"
+    if words := _EXPECTATIONS.get(kind):
+        return f"{path} must {words} {expected}"
+    return f"{path} does not satisfy {kind!r} of its schema"
+
+
+def _header_problem(value: str) -> str | None:
+    """Say why a value can't be sent in an HTTP header."""
+    if not value.strip():
+        return "is blank"
+    if not value.isascii() or not value.isprintable():
+        return "holds a control or non-ASCII character, a line break at its end perhaps"
+    if value != value.strip():
+        return "begins or ends with a space"
+    return None
+
+
+def _check_url(url: str) -> tuple[bool, str | None]:
+    """Return whether a URL is of this machine, and why it can't be the API's."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        return False, "api_url is no URL"
+    try:
+        is_local = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        is_local = False
+    if parts.scheme not in {"http", "https"} or not host or not url.isprintable():
+        return is_local, "api_url must be a URL such as https://api.supermetrics.com"
+    if parts.username or parts.password or parts.query or parts.fragment:
+        return is_local, "api_url must have no user, query or fragment in it"
+    if parts.scheme == "http" and not is_local:
+        return is_local, "api_url must begin with https://, or the credential could be read on the way"
+    return is_local, None
+
+
+def _wrong(problems: Iterable[str]) -> InputError:
+    return InputError(f"Wrong settings: {'; '.join(problems)}.".replace("?.", "?"))

@@ -1,0 +1,188 @@
+"""The state between two runs: backlogs as the bookmarks of a Singer state, and back.
+
+    {"bookmarks": {"connector_logs": {"version": 1, "partitions": [{
+        "context": {"team_id": 936506, "connector_identifier": "T3S70"},
+        "replication_key": "log_time",
+        "replication_key_value": "2025-01-01T00:00:00.000000Z",
+        "newest": "2025-01-02T00:00:00.000000Z",
+        "backlog": [{"since": "2025-01-01T00:00:00.000000Z", "until": "2025-01-01T12:00:00.000000Z"}],
+        "seams": [{"since": "...", "newest": "...", "digests": "base64, 8 bytes an id"}]}]}}}
+
+`replication_key_value` is the low-water mark: a reader that knows nothing of the rest is right with it.
+`newest` and `backlog` are there only while something is left to read.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from dataclasses import replace
+from typing import Any
+
+from singer_sdk.helpers.types import TapState
+
+from tap_connector_logs.backlog import Backlog, Interval, Seam
+from tap_connector_logs.errors import InputError, printable
+from tap_connector_logs.instants import BEGINNING, END, format_instant, parse_instant
+
+STREAM = "connector_logs"
+REPLICATION_KEY = "log_time"
+VERSION = 1
+
+_DIGEST_SIZE = 8
+
+
+class Bookmarks:
+    """The bookmarks of `connector_logs` in the state of the tap, one for each connector.
+
+    A bookmark in the plain Singer form, of one connector or of the whole stream, is taken over. Bookmarks of
+    connectors and teams that a run doesn't read stay as they are.
+    """
+
+    def __init__(self, state: TapState) -> None:
+        """Read the bookmarks of a state, which `save` then writes to.
+
+        Raises:
+            InputError: If the state is none that this tap, or a plain Singer tap, can have written.
+        """
+        self._state = state
+        stream = _object(_object(state.get("bookmarks", {}), "bookmarks").get(STREAM, {}), STREAM)
+        version = stream.get("version", VERSION)
+        if version != VERSION:
+            raise InputError(
+                f"The state has version {printable(version)}, this tap knows version {VERSION}: a newer "
+                "tap-connector-logs wrote it. Upgrade the tap, or go back to an older state."
+            )
+        self._of_stream = _read_backlog(stream, STREAM)
+        self._partitions: dict[tuple[str, str], dict[str, Any]] = {}
+        for partition in _list(stream.get("partitions", []), "partitions"):
+            context = _object(_object(partition, "partitions").get("context"), "context")
+            key = _key(context.get("team_id"), context.get("connector_identifier"))
+            if key in self._partitions:
+                raise _broken(f"connector {key[1]} has two bookmarks")
+            _read_backlog(partition, key[1])
+            self._partitions[key] = partition
+
+    def load(self, team_id: int, connector_identifier: str) -> Backlog:
+        """Return the backlog of a connector; that of the whole stream, or an empty one, if it has none."""
+        partition = self._partitions.get(_key(team_id, connector_identifier))
+        if partition is None:
+            return replace(self._of_stream, intervals=[], seams=[])
+        return _read_backlog(partition, connector_identifier)
+
+    def save(self, team_id: int, connector_identifier: str, backlog: Backlog) -> None:
+        """Write the backlog of a connector into the state."""
+        key = _key(team_id, connector_identifier)
+        if key not in self._partitions:
+            stream = self._state.setdefault("bookmarks", {}).setdefault(STREAM, {})
+            stream["version"] = VERSION
+            context = {"team_id": team_id, "connector_identifier": connector_identifier}
+            self._partitions[key] = {"context": context}
+            stream.setdefault("partitions", []).append(self._partitions[key])
+        partition = self._partitions[key]
+        context = partition["context"]
+        partition.clear()
+        partition.update({"context": context, **_write_backlog(backlog)})
+
+
+def _write_backlog(backlog: Backlog) -> dict[str, Any]:
+    """Return what the state holds of a backlog."""
+    written: dict[str, Any] = {}
+    low_water = backlog.low_water
+    if low_water is not None and low_water != BEGINNING:
+        written["replication_key"] = REPLICATION_KEY
+        written["replication_key_value"] = format_instant(low_water)
+    if backlog.intervals:
+        written["backlog"] = [_write_interval(interval) for interval in backlog.intervals]
+        if backlog.newest is not None:
+            written["newest"] = format_instant(backlog.newest)
+    if backlog.seams:
+        written["seams"] = [
+            {
+                "since": format_instant(seam.since),
+                "newest": format_instant(seam.newest),
+                "digests": b64encode(b"".join(seam.digests)).decode(),
+            }
+            for seam in backlog.seams
+        ]
+    return written
+
+
+def _write_interval(interval: Interval) -> dict[str, str]:
+    """Return an interval's bounds; one that is open has none."""
+    written = {}
+    if interval.since != BEGINNING:
+        written["since"] = format_instant(interval.since)
+    if interval.until != END:
+        written["until"] = format_instant(interval.until)
+    return written
+
+
+def _read_backlog(partition: dict[str, Any], name: str) -> Backlog:
+    """Read what the state holds of a backlog; a plain bookmark has nothing but the newest instant."""
+    if partition.get("replication_key", REPLICATION_KEY) != REPLICATION_KEY:
+        raise _broken(f"the bookmark of {name} is not on {REPLICATION_KEY}")
+    intervals = [
+        Interval(
+            _instant(interval.get("since"), f"since of {name}", BEGINNING),
+            _instant(interval.get("until"), f"until of {name}", END),
+        )
+        for interval in _objects(partition.get("backlog", []), f"backlog of {name}")
+    ]
+    newest = partition.get("newest", None if intervals else partition.get("replication_key_value"))
+    seams = []
+    for seam in _objects(partition.get("seams", []), f"seams of {name}"):
+        try:
+            digests = b64decode(seam.get("digests", ""), validate=True)
+        except (ValueError, TypeError) as error:
+            raise _broken(f"digests of {name} is not base64") from error
+        size = _DIGEST_SIZE
+        seams.append(
+            Seam(
+                _instant(seam.get("since"), f"since of {name}"),
+                _instant(seam.get("newest"), f"newest of {name}"),
+                [digests[start : start + size] for start in range(0, len(digests), size)],
+            )
+        )
+    return Backlog(
+        newest=None if newest is None else _instant(newest, f"bookmark of {name}"),
+        intervals=sorted(intervals, reverse=True),
+        seams=seams,
+    )
+
+
+def _key(team_id: object, connector_identifier: object) -> tuple[str, str]:
+    """Name a connector: other taps may have written a team_id as a string."""
+    return str(team_id), str(connector_identifier)
+
+
+def _broken(what: str) -> InputError:
+    """Say what is wrong with a state, and that nothing was restarted because of it."""
+    return InputError(
+        f"The state can't be used: {printable(what)}. Pass the last state that a run has written; "
+        "to read everything again, remove the state on purpose."
+    )
+
+
+def _instant(text: object, name: str, default: int | None = None) -> int:
+    if text is None and default is not None:
+        return default
+    instant = parse_instant(text)
+    if instant is None:
+        raise _broken(f"{name} is no date-time")
+    return instant
+
+
+def _object(value: object, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _broken(f"{name} is no object")
+    return value
+
+
+def _list(value: object, name: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise _broken(f"{name} is no list")
+    return value
+
+
+def _objects(value: object, name: str) -> list[dict[str, Any]]:
+    return [_object(item, name) for item in _list(value, name)]

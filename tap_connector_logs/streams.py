@@ -1,0 +1,194 @@
+"""The two streams: their schemas, and how pages become messages and state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Stream
+from singer_sdk import typing as th
+from singer_sdk.singerlib import Catalog
+from typing_extensions import override
+
+from tap_connector_logs.errors import InputError, TapError
+from tap_connector_logs.instants import SECOND
+from tap_connector_logs.reader import Reader
+from tap_connector_logs.records import INT32_MAX, connector_record, log_record
+from tap_connector_logs.settings import INT64_MAX
+from tap_connector_logs.state import REPLICATION_KEY, STREAM, Bookmarks
+
+if TYPE_CHECKING:
+    from tap_connector_logs.tap import TapConnectorLogs
+
+_INT32 = th.IntegerType(minimum=-INT32_MAX, maximum=INT32_MAX)
+
+_KEYS = (
+    th.Property(
+        "team_id",
+        th.IntegerType(minimum=1, maximum=INT64_MAX),
+        required=True,
+        description="Team that owns the connector.",
+    ),
+    th.Property("connector_identifier", th.StringType, required=True, description="Identifier of the connector."),
+)
+
+_EXTRA = th.Property(
+    "extra",
+    th.ObjectType(additional_properties=True),
+    description="All else that the API sent: fields without a column, and values that don't fit theirs.",
+)
+
+_RECORDS_FOR_EACH_STATE_ENTRY = 10
+_SECONDS_BETWEEN_STATES = 30
+
+
+class _ConnectorStream(Stream):
+    """A stream of the connectors of one team."""
+
+    _tap: TapConnectorLogs
+
+    @override
+    def get_records(self, context: object) -> Iterator[dict[str, Any]]:
+        """Yield records. What ends the run is kept for its end, so that each stream is closed in good order."""
+        if self._tap.ended_by is not None:
+            return
+        try:
+            yield from self.read()
+        except TapError as error:
+            self._tap.ended_by = error
+
+    def read(self) -> Iterable[dict[str, Any]]:
+        """Yield the records of this stream."""
+        raise NotImplementedError
+
+
+class ConnectorsStream(_ConnectorStream):
+    """The connectors that the credential may see."""
+
+    name = "connectors"
+    primary_keys: ClassVar[tuple[str, ...]] = ("team_id", "connector_identifier")
+    selected_by_default = False
+    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        *_KEYS,
+        th.Property("name", th.StringType, description="Name that its owner gave it."),
+        th.Property("description", th.StringType, description="What its owner says of it."),
+        th.Property("logo_url", th.StringType, description="Address of its logo."),
+        th.Property("created_at", th.DateTimeType, description="When it was made."),
+        th.Property("updated_at", th.DateTimeType, description="When it was last changed."),
+        _EXTRA,
+    ).to_dict()
+
+    @override
+    def read(self) -> Iterable[dict[str, Any]]:
+        team_id = self._tap.settings.team_id
+        return (connector_record(connector, team_id=team_id) for connector in self._tap.connectors)
+
+
+class ConnectorLogsStream(_ConnectorStream):
+    """The execution logs of all connectors, newest first.
+
+    The state is the tap's own: the SDK takes a stream that comes newest first for one that can't be resumed.
+    """
+
+    name = STREAM
+    primary_keys: ClassVar[tuple[str, ...]] = ("team_id", "connector_identifier", "id")
+    replication_key = REPLICATION_KEY
+    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        *_KEYS,
+        th.Property("id", th.StringType, required=True, description="Identifier of the log entry."),
+        th.Property("log_time", th.DateTimeType, description="When the connector ran, in UTC."),
+        th.Property("status", _INT32, description="HTTP status that the third party answered."),
+        th.Property("event", th.StringType, description="Type of the event, such as `auth.token.refresh`."),
+        th.Property("request", th.StringType, description="Method and path of the request to the third party."),
+        th.Property("duration_ms", _INT32, description="Duration of that request in milliseconds."),
+        th.Property("request_id", th.StringType, description="Identifier to track that request by."),
+        _EXTRA,
+    ).to_dict()
+
+    @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Take over what is selected.
+
+        Raises:
+            InputError: If the catalog asks for a full table: a target that replaces the table with what one run
+                brings would lose all older logs.
+        """
+        super().apply_catalog(catalog)
+        if self.forced_replication_method not in {None, "INCREMENTAL"}:
+            raise InputError(f"Wrong catalog: the replication method of {self.name} must be INCREMENTAL.")
+        self.replication_key = REPLICATION_KEY
+
+    @property
+    @override
+    def partitions(self) -> None:
+        """None: this stream is one sync over all connectors, not one for each that the state knows."""
+
+    @override
+    def get_replication_key_signpost(self, context: object = None) -> None:
+        """None: a bookmark is the time of a log, and never a clock's."""
+
+    # The SDK has no public way to leave its bookkeeping aside, which would mark the state "not resumable".
+    @override
+    def _write_starting_replication_value(self, context: object) -> None:
+        pass
+
+    # See above.
+    @override
+    def _increment_stream_state(self, latest_record: object, *, context: object = None) -> None:
+        pass
+
+    @override
+    def read(self) -> Iterator[dict[str, Any]]:
+        tap, settings = self._tap, self._tap.settings
+        bookmarks = Bookmarks(tap.state)
+        backlogs = {name: bookmarks.load(settings.team_id, name) for name in tap.connector_identifiers}
+        reader = Reader(tap.client, settings, backlogs)
+        tap.failures = reader.failures
+        pace = _StatePace(connectors=len(backlogs))
+        began = time.monotonic()
+        try:
+            for page in reader.pages():
+                name = page.connector_identifier
+                # The page is written whole, or not at all as far as the state can tell.
+                with tap.uninterrupted():
+                    for entry in page.entries:
+                        yield log_record(entry, team_id=settings.team_id, connector_identifier=name)
+                    backlogs[name].deliver(page.delivery, lookback=settings.lookback_seconds * SECOND)
+                    bookmarks.save(settings.team_id, name, backlogs[name])
+                    if pace.is_due(len(page.entries)):
+                        tap.write_state()
+        finally:
+            self.logger.info(
+                "Read %d logs of %d connectors with %d requests in %.1f s (%.1f s of them waiting to try again).",
+                reader.tally.logs,
+                len(backlogs),
+                tap.client.requests_made,
+                time.monotonic() - began,
+                tap.client.seconds_waited,
+            )
+            if reader.tally.without_time or reader.tally.without_id:
+                self.logger.warning(
+                    "%d logs had no usable log_time and were delivered with null; %d had no usable id and were given "
+                    "one made of their content. What the API sent instead is in the column extra.",
+                    reader.tally.without_time,
+                    reader.tally.without_id,
+                )
+
+
+class _StatePace:
+    """Says when to write the state: often enough to lose little, and small beside the records."""
+
+    def __init__(self, *, connectors: int) -> None:
+        self._records_between = _RECORDS_FOR_EACH_STATE_ENTRY * connectors
+        self._records = 0
+        self._written_at = time.monotonic()
+
+    def is_due(self, records: int) -> bool:
+        """Count the records of a page, and tell whether the state is due after them."""
+        self._records += records
+        now = time.monotonic()
+        if self._records < self._records_between and now - self._written_at < _SECONDS_BETWEEN_STATES:
+            return False
+        self._records, self._written_at = 0, now
+        return True

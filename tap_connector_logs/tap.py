@@ -1,0 +1,268 @@
+"""The tap: settings, catalog and state made into a run, and how the run ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any, ClassVar, cast
+
+import click
+from dotenv import dotenv_values
+from singer_sdk import Stream, Tap
+from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
+from singer_sdk.helpers.types import TapState
+from singer_sdk.plugin_base import PluginBase
+from typing_extensions import override
+
+from tap_connector_logs.client import Client
+from tap_connector_logs.errors import ConnectorsFailedError, InputError, Interrupted, TapError, printable
+from tap_connector_logs.settings import (
+    CONFIG_SCHEMA,
+    CONNECTOR_IDENTIFIER,
+    TAP_NAME,
+    Settings,
+    parse_settings,
+    settings_from_environment,
+)
+from tap_connector_logs.state import Bookmarks
+from tap_connector_logs.streams import ConnectorLogsStream, ConnectorsStream
+
+
+class TapConnectorLogs(Tap):
+    """Singer tap for the execution logs of Supermetrics Codeless Connectors."""
+
+    # Attributes of a run beyond the SDK's:
+    #   settings: the tap's own settings; not set where no run follows, in discovery.
+    #   failures: connectors that could not be read, and why.
+    #   ended_by: what ended the reading before its end.
+
+    name = TAP_NAME
+    config_jsonschema = CONFIG_SCHEMA
+    message_writer_class = MsgSpecWriter
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.BATCH,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    settings: Settings
+
+    def __init__(self, *, config: dict[str, Any] | None = None, validate_config: bool = True, **kwargs: Any) -> None:
+        """Check settings, catalog and state.
+
+        Args:
+            config: Setting names and values.
+            validate_config: False where no run follows, in discovery.
+            kwargs: As the SDK has them: `catalog`, `state`, `parse_env_config` and others.
+
+        Raises:
+            InputError: If one of them can't be used.
+        """
+        self.failures: dict[str, TapError] = {}
+        self.ended_by: TapError | None = None
+        self._signal: int | None = None
+        self._is_uninterrupted = False
+        self.append_builtin_config(self.config_jsonschema)
+        if validate_config:
+            from_environment = self._env_var_config if kwargs.get("parse_env_config") else {}
+            self.settings = parse_settings({**(config or {}), **from_environment}, self.config_jsonschema)
+        _check_catalog(kwargs.get("catalog"))
+        super().__init__(config=config, validate_config=validate_config, **kwargs)
+
+    @override
+    def discover_streams(self) -> list[Stream]:
+        return [ConnectorLogsStream(self), ConnectorsStream(self)]
+
+    @cached_property
+    def client(self) -> Client:
+        """The one client that all streams ask."""
+        return Client(self.settings)
+
+    @cached_property
+    def connectors(self) -> list[dict[str, Any]]:
+        """The connectors of the team, as the API lists them, from one request."""
+        return self.client.list_connectors().entries
+
+    @cached_property
+    def connector_identifiers(self) -> tuple[str, ...]:
+        """The connectors to read logs of: those of the settings, or all of the team."""
+        if self.settings.connector_identifiers is not None:
+            return self.settings.connector_identifiers
+        listed = dict.fromkeys(str(connector.get("connector_identifier")) for connector in self.connectors)
+        usable = tuple(name for name in listed if re.fullmatch(CONNECTOR_IDENTIFIER, name))
+        if not usable:
+            self.logger.warning("Team %d has no connector that the credential may see.", self.settings.team_id)
+        if len(usable) < len(listed):
+            self.logger.warning(
+                "%d listed connectors have no usable identifier; their logs can't be read.",
+                len(listed) - len(usable),
+            )
+        return usable
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over a state.
+
+        Raises:
+            InputError: If it can't be used. It is never left aside in silence: that would read all from the start.
+        """
+        _check_state(state)
+        super().load_state(state)
+
+    def write_state(self) -> None:
+        """Write the state of all pages that have been written whole."""
+        # Batch messages leave later than the records that they name: the SDK writes the state after each.
+        if not self.config.get("batch_config"):
+            self.state_writer.write_state(self.state)
+
+    def run(self) -> None:
+        """Sync all selected streams.
+
+        Raises:
+            TapError: If anything is left unread that should have been read. The state is written before.
+            Interrupted: If a signal ended the run. The state is written before.
+        """
+        try:
+            self.sync_all()
+        except BaseException:
+            self.write_state()
+            raise
+        if self.ended_by is not None:
+            raise self.ended_by
+        if self.failures:
+            raise ConnectorsFailedError(self.failures, of=len(self.connector_identifiers))
+
+    @contextmanager
+    def uninterrupted(self) -> Iterator[None]:
+        """Let a signal end the run only after this block, so that no message is cut in two.
+
+        A second signal doesn't wait.
+        """
+        self._is_uninterrupted = True
+        try:
+            yield
+        finally:
+            self._is_uninterrupted = False
+        if self._signal is not None:
+            raise Interrupted(self._signal)
+
+    # The SDK writes the state inside the signal handler, amid a record perhaps, and exits with 0: an orchestrator
+    # would take a cut run for a finished one. It installs this very method as the handler.
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        if self._signal is not None:
+            os._exit(Interrupted(signum).exit_code)
+        self._signal = signum
+        if not self._is_uninterrupted:
+            raise Interrupted(signum)
+
+    # The SDK's own reading of environment variables fails with a stack trace, finds no `.env` in the working
+    # directory, and knows no decimal numbers; it can't be replaced in another way.
+    @property
+    def _env_var_config(self) -> dict[str, Any]:
+        return settings_from_environment({**_dot_env(), **os.environ}, self.config_jsonschema)
+
+    # `parse_settings` has checked the settings; the SDK's words would repeat wrong values, secrets among them.
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        return super()._validate_config(raise_errors=raise_errors) if raise_errors else []
+
+    @classmethod
+    @override
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+        """Read the files of `--config`, once each is known to hold a JSON object."""
+        for path in value:
+            if path != "ENV":
+                _read_object("settings", Path(path))
+        return super().cb_config(ctx, param, value)
+
+    @classmethod
+    @override
+    def invoke(  # type: ignore[override]  # the SDK's own does not fit its base class, either
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: Any = None,
+        state: IO[str] | None = None,
+        catalog: IO[str] | None = None,
+    ) -> None:
+        """Run the command line: as the SDK does, but for how bad input is told and how a run ends."""
+        PluginBase.invoke.__func__(cls, about=about, about_format=about_format)  # type: ignore[attr-defined]
+        tap = cls(
+            config=config.config,
+            state=None if state is None else _parse_object("state", state),
+            catalog=None if catalog is None else _parse_object("catalog", catalog),
+            parse_env_config=config.parse_env,
+        )
+        cls.print_version(print_fn=cls.logger.info)
+        tap.run()
+
+
+def _dot_env() -> dict[str, str]:
+    """Return what the file `.env` in the working directory sets."""
+    return {name: value for name, value in dotenv_values(".env").items() if value is not None}
+
+
+def _read_object(what: str, path: Path) -> dict[str, Any]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return _parse_object(what, file)
+    except OSError as error:
+        raise InputError(f"The {what} file {printable(path)} can't be read: {error.strerror}.") from error
+
+
+def _parse_object(what: str, file: IO[str]) -> dict[str, Any]:
+    """Read a JSON object, and repeat nothing of what is none: it may be a secret."""
+    name = printable(file.name)
+    try:
+        value = json.load(file)
+    except ValueError as error:
+        place = f", in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise InputError(f"The {what} file {name} is not valid JSON{place}.") from error
+    if not isinstance(value, dict):
+        raise InputError(f"The {what} file {name} must hold a JSON object.")
+    return value
+
+
+def _check_catalog(catalog: Any) -> None:
+    """Refuse a catalog that is not of this tap."""
+    if not isinstance(catalog, dict):
+        return
+    own = {ConnectorLogsStream.name, ConnectorsStream.name}
+    try:
+        streams = {entry["tap_stream_id"] for entry in catalog["streams"] if entry["schema"]["properties"] is not None}
+    except (KeyError, TypeError) as error:
+        raise InputError("Wrong catalog: it is not of the form that --discover prints.") from error
+    if not streams or not streams <= own:
+        raise InputError(
+            f"Wrong catalog: its streams are {printable(', '.join(map(str, streams))) or 'none'}, "
+            f"this tap's are {' and '.join(sorted(own))}. Make a new one with --discover."
+        )
+
+
+def _check_state(state: Mapping[str, Any]) -> None:
+    """Refuse a state that is not of this tap."""
+    bookmarks = state.get("bookmarks", {})
+    if (state and "bookmarks" not in state) or (
+        isinstance(bookmarks, dict)
+        and bookmarks
+        and not {ConnectorLogsStream.name, ConnectorsStream.name} & set(bookmarks)
+    ):
+        raise InputError(
+            "The state has no bookmarks of this tap's streams: it is of another tap, or wrapped in something else. "
+            'It must look like {"bookmarks": {"connector_logs": …}}; to read everything, pass none.'
+        )
+    Bookmarks(cast("TapState", state))
