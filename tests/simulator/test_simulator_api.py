@@ -5,7 +5,6 @@ from datetime import datetime
 
 import pytest
 import supermetrics
-from simulator_client import Api
 from supermetrics.exceptions import (
     SupermetricsAuthError,
     SupermetricsForbiddenError,
@@ -13,8 +12,7 @@ from supermetrics.exceptions import (
 )
 
 from simulator.process import Simulator
-
-pytest_plugins = ["simulator_fixtures"]
+from tests.simulator.api import Api
 
 
 @pytest.fixture

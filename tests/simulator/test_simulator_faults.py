@@ -5,12 +5,10 @@ from typing import Any, get_args
 
 import pytest
 import requests
-from simulator_client import Api
 
 from simulator.process import Simulator
 from simulator.switches import FaultKind
-
-pytest_plugins = ["simulator_fixtures"]
+from tests.simulator.api import Api
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,9 @@ from itertools import pairwise
 
 import pytest
 import requests
-from simulator_client import Api
 
 from simulator.process import Simulator
-
-pytest_plugins = ["simulator_fixtures"]
+from tests.simulator.api import Api
 
 COMMAND = [sys.executable, "-m", "simulator", "--fleet=uniform", "--logs=10"]
 

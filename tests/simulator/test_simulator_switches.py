@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 import requests
-from simulator_client import Api
 
 from simulator.instants import FORMS, read_log_time
 from simulator.process import Simulator
-
-pytest_plugins = ["simulator_fixtures"]
+from tests.simulator.api import Api
 
 EDGES = [
     "2026-01-31T12:00:00.000000Z",

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from simulator_client import Api
 
 from simulator.process import Simulator
+from tests.simulator.api import Api
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,119 @@
+"""The tap as its users run it: a process of its own, with files for settings, state and catalog."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from simulator.process import Simulator
+
+COMMAND = (sys.executable, "-m", "tap_connector_logs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of the tap left behind; a last line that was cut by a kill is no message."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    messages: list[dict[str, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        whole = self.stdout[: self.stdout.rfind("\n") + 1]
+        object.__setattr__(self, "messages", [json.loads(line) for line in whole.splitlines()])
+
+    def records(self, stream: str = "connector_logs") -> list[dict[str, Any]]:
+        return [m["record"] for m in self.messages if m["type"] == "RECORD" and m["stream"] == stream]
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the logs, in the order in which they were written."""
+        return [record["id"] for record in self.records()]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The last state written; empty if there was none."""
+        states = [message["value"] for message in self.messages if message["type"] == "STATE"]
+        return states[-1] if states else {}
+
+    @property
+    def complaint(self) -> str:
+        """What the tap said last, and must have said in one line."""
+        return self.stderr.strip().splitlines()[-1]
+
+
+def settings_for(simulator: Simulator, **settings: Any) -> dict[str, Any]:
+    return {"api_key": simulator.api_key, "team_id": simulator.team_id, "api_url": simulator.url, **settings}
+
+
+def command(
+    folder: Path,
+    settings: Mapping[str, Any] | None,
+    *arguments: str,
+    state: Any = None,
+    catalog: Any = None,
+) -> list[str]:
+    """Write the files of a run and return its command line."""
+    words = [*COMMAND, *arguments]
+    for option, content in (("config", settings), ("state", state), ("catalog", catalog)):
+        if content is not None:
+            path = folder / f"{option}.json"
+            path.write_text(json.dumps(content))
+            words += [f"--{option}", str(path)]
+    return words
+
+
+def run_tap(
+    folder: Path,
+    settings: Mapping[str, Any] | None,
+    *arguments: str,
+    state: Any = None,
+    catalog: Any = None,
+    environment: Mapping[str, str] | None = None,
+) -> Run:
+    """Run the tap to its end."""
+    done = subprocess.run(
+        command(folder, settings, *arguments, state=state, catalog=catalog),
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+def run_tap_until(folder: Path, settings: Mapping[str, Any], *, records: int, state: Any, signal_number: int) -> Run:
+    """Run the tap and send it a signal once it has written so many records."""
+    process = subprocess.Popen(
+        command(folder, settings, state=state),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        lines = []
+        written = 0
+        for line in process.stdout:
+            lines.append(line)
+            written += '"RECORD"' in line
+            if written == records:
+                process.send_signal(signal_number)
+                break
+        rest, errors = process.communicate(timeout=60)
+    return Run(process.returncode, "".join(lines) + rest, errors)
+
+
+KILL = signal.SIGKILL
