@@ -6,13 +6,17 @@ All arithmetic is on instants (whole microseconds), pure, without I/O and withou
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 from tap_connector_logs.instants import BEGINNING, END
 
-MOST_DIGESTS = 1_400
-"""Ids that are kept for one connector: with 8 bytes each its state stays below 16 KiB."""
+DIGEST_BYTES = 6
+"""What an id takes in the state. It is compared with logs that arrive late alone: one log in a hundred billion of
+those may meet the digest of another."""
+
+MOST_DIGESTS = 1_900
+"""Ids that are kept for one connector: its state stays below 16 KiB."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,8 +39,8 @@ def without(intervals: Iterable[Interval], gone: Interval) -> list[Interval]:
 
 
 def digest(log_id: str) -> bytes:
-    """Return eight bytes that stand for an id: of two thousand ids, two meet once in ten trillion runs."""
-    return blake2b(log_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    """Return the bytes that stand for an id."""
+    return blake2b(log_id.encode(), digest_size=DIGEST_BYTES).digest()
 
 
 @dataclass(slots=True)
@@ -45,7 +49,7 @@ class Seam:
 
     Attributes:
         since: Oldest instant of the stretch: every id delivered between here and `newest` is known.
-        newest: Newest instant of the stretch.
+        newest: Newest instant delivered in it, be it after the server's clock.
         digests: What stands for the ids delivered in it, newest first.
     """
 
@@ -57,14 +61,14 @@ class Seam:
         """Return whether reading the interval can bring an entry of this stretch again."""
         return interval.since <= self.newest and self.since < interval.until
 
-    def add(self, place: int, log_id: str) -> None:
+    def add(self, place: int, key: bytes) -> None:
         """Remember an id delivered at an instant, newest first; a full stretch ends above that instant."""
         if place < self.since:
             return
         if len(self.digests) == MOST_DIGESTS:
             self.since = place + 1
         else:
-            self.digests.append(digest(log_id))
+            self.digests.append(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +77,15 @@ class Delivery:
 
     Attributes:
         covered: The time that is read for good then, or None.
-        begins_seam: Whether this is the first page of the time since the last run.
-        newest: With `begins_seam`, the newest instant delivered by then, or None if there is none yet.
-        at_seam: Place and id of the entries that the next run will read again, newest first.
+        newest: The newest instant delivered by then, but not after the server's clock; None if there is none.
+        seam: On the first page of the time since the last run, the seam that begins there.
+        at_seam: Place and digest of the ids that the next run will read again, newest first.
     """
 
     covered: Interval | None
-    begins_seam: bool = False
     newest: int | None = None
-    at_seam: Sequence[tuple[int, str]] = ()
+    seam: Seam | None = None
+    at_seam: Sequence[tuple[int, bytes]] = ()
 
 
 @dataclass(slots=True)
@@ -126,14 +130,13 @@ class Backlog:
         """Return whether the ids of all that was delivered from an instant on are known."""
         return any(seam.since <= since for seam in self.seams)
 
-    def deliver(self, delivery: Delivery, *, lookback: int) -> None:
+    def deliver(self, delivery: Delivery) -> None:
         """Take the time of a page off what is to be read, once all its entries are written."""
-        if delivery.begins_seam:
+        if delivery.seam is not None:
             self.newest = delivery.newest
-            if delivery.newest is not None:
-                self.seams.insert(0, Seam(delivery.newest - lookback, delivery.newest))
-        for place, log_id in delivery.at_seam:
-            self.seams[0].add(place, log_id)
+            self.seams.insert(0, replace(delivery.seam, digests=[]))
+        for place, key in delivery.at_seam:
+            self.seams[0].add(place, key)
         if delivery.covered is not None:
             self.intervals = without(self.intervals, delivery.covered)
         self._drop_seams()

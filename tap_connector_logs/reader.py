@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tap_connector_logs.answers import Answer
-from tap_connector_logs.backlog import Backlog, Delivery, Interval, digest, without
+from tap_connector_logs.backlog import Backlog, Delivery, Interval, Seam, digest, without
 from tap_connector_logs.client import Client
 from tap_connector_logs.errors import ConnectorError, TapError, UnreadableAnswerError
 from tap_connector_logs.instants import END, MICROSECOND, SECOND, format_instant, parse_instant
@@ -102,52 +102,59 @@ class Reading:
                 f"For the logs of connector {self.connector_identifier} the API answers with the same page whatever "
                 "`before` asks for, or with no usable log_time at all."
             ) from None
-        begins_seam = self._is_fresh and step.covered is not None
-        if begins_seam:
+        seam = None
+        if self._is_fresh and step.covered is not None:
             self._is_fresh = False
-            self._begin_seam(step, instants, answer.server_time)
+            seam = self._begin_seam(step, instants, answer.server_time)
         entries, at_seam = self._select(answer.entries, instants, step, tally)
         self._oldest = min([self._oldest, *step.places])
         self._report(step, tally)
-        return Page(self.connector_identifier, entries, Delivery(step.covered, begins_seam, self._newest, at_seam))
+        return Page(self.connector_identifier, entries, Delivery(step.covered, self._newest, seam, at_seam))
 
-    def _begin_seam(self, step: Step, instants: Sequence[int | None], server_time: int) -> None:
+    def _begin_seam(self, step: Step, instants: Sequence[int | None], server_time: int) -> Seam | None:
         """Find where the next run will meet this one.
 
-        A log of the future would make the next run begin in the future, and miss what is written until then.
+        A log of the future must not make the next run begin in the future, and miss what is written until then.
         """
-        seen = [min(instant, server_time) for i in step.deliver if (instant := instants[i]) is not None]
-        self._newest = max(seen if self._newest is None else [*seen, self._newest], default=None)
-        if self._newest is not None:
-            self._seam_since = self._newest - self._lookback
+        seen = [instant for position in step.deliver if (instant := instants[position]) is not None]
+        seen += [] if self._newest is None else [self._newest]
+        if not seen:
+            return None
+        self._newest = max(min(instant, server_time) for instant in seen)
+        self._seam_since = self._newest - self._lookback
+        return Seam(self._seam_since, max(seen))
 
     def _select(
         self, entries: Sequence[Entry], instants: Sequence[int | None], step: Step, tally: Tally
-    ) -> tuple[list[Entry], list[tuple[int, str]]]:
-        """Return what has not been delivered before, and place and id of all that the next run reads again."""
+    ) -> tuple[list[Entry], list[tuple[int, bytes]]]:
+        """Return what has not been delivered before, and what the seam must know for the next run."""
         found = [(step.places[i], entries[i], instants[i] is None) for i in step.deliver]
         if step.burst is not None:  # the page before may have shown others of the entries that no page holds whole
             shown = {log_id(entry) for entry in entries}
             found += [(step.burst, entry, False) for entry in self._held if log_id(entry) not in shown]
-        selected, at_seam, undated = [], [], set()
+        selected: list[Entry] = []
+        at_seam: dict[bytes, int] = {}
+        undated: set[bytes] = set()
         for place, entry, is_undated in found:
-            is_known = False
-            if is_undated or any(seam.since <= place <= seam.newest for seam in self._seams):
-                key = digest(log_id(entry))
-                is_known = key in self._known or key in self._undated
-                if is_undated:
-                    undated.add(key)
-            if place >= self._seam_since:
-                at_seam.append((place, log_id(entry)))
-            if not is_known:
-                selected.append(entry)
-                tally.without_time += is_undated
-                tally.without_id += not has_id(entry)
+            is_at_seam = place >= self._seam_since
+            may_be_known = is_undated or any(seam.since <= place <= seam.newest for seam in self._seams)
+            key = digest(log_id(entry)) if is_at_seam or may_be_known else b""
+            if is_at_seam:
+                at_seam[key] = place
+            if is_undated:
+                undated.add(key)
+            if may_be_known and (key in self._known or key in self._undated):
+                continue
+            selected.append(entry)
+            tally.without_time += is_undated
+            tally.without_id += not has_id(entry)
+        if step.burst is not None and step.burst >= self._seam_since:  # nor need the next run be shown the same ones
+            at_seam |= dict.fromkeys(self._known - at_seam.keys(), step.burst)
         if step.covered is not None:
             self._held = [entries[position] for position in step.held]
             self._undated = undated
         tally.logs += len(selected)
-        return selected, at_seam
+        return selected, [(place, key) for key, place in at_seam.items()]
 
     def _report(self, step: Step, tally: Tally) -> None:
         """Tell the user of logs that this API can't give, or doesn't keep."""

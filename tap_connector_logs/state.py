@@ -6,7 +6,7 @@
         "replication_key_value": "2025-01-01T00:00:00.000000Z",
         "newest": "2025-01-02T00:00:00.000000Z",
         "backlog": [{"since": "2025-01-01T00:00:00.000000Z", "until": "2025-01-01T12:00:00.000000Z"}],
-        "seams": [{"since": "...", "newest": "...", "digests": "base64, 8 bytes an id"}]}]}}}
+        "seams": [{"since": "...", "newest": "...", "digests": "base64, 6 bytes an id"}]}]}}}
 
 `replication_key_value` is the low-water mark: a reader that knows nothing of the rest is right with it.
 `newest` and `backlog` are there only while something is left to read.
@@ -20,15 +20,13 @@ from typing import Any
 
 from singer_sdk.helpers.types import TapState
 
-from tap_connector_logs.backlog import Backlog, Interval, Seam
+from tap_connector_logs.backlog import DIGEST_BYTES, Backlog, Interval, Seam
 from tap_connector_logs.errors import InputError, printable
 from tap_connector_logs.instants import BEGINNING, END, format_instant, parse_instant
 
 STREAM = "connector_logs"
 REPLICATION_KEY = "log_time"
 VERSION = 1
-
-_DIGEST_SIZE = 8
 
 
 class Bookmarks:
@@ -135,12 +133,11 @@ def _read_backlog(partition: dict[str, Any], name: str) -> Backlog:
             digests = b64decode(seam.get("digests", ""), validate=True)
         except (ValueError, TypeError) as error:
             raise _broken(f"digests of {name} is not base64") from error
-        size = _DIGEST_SIZE
         seams.append(
             Seam(
                 _instant(seam.get("since"), f"since of {name}"),
                 _instant(seam.get("newest"), f"newest of {name}"),
-                [digests[start : start + size] for start in range(0, len(digests), size)],
+                [digests[start : start + DIGEST_BYTES] for start in range(0, len(digests), DIGEST_BYTES)],
             )
         )
     return Backlog(

@@ -12,7 +12,6 @@ from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
 from tap_connector_logs.errors import InputError, TapError
-from tap_connector_logs.instants import SECOND
 from tap_connector_logs.reader import Reader
 from tap_connector_logs.records import INT32_MAX, connector_record, log_record
 from tap_connector_logs.settings import INT64_MAX
@@ -154,7 +153,7 @@ class ConnectorLogsStream(_ConnectorStream):
                 with tap.uninterrupted():
                     for entry in page.entries:
                         yield log_record(entry, team_id=settings.team_id, connector_identifier=name)
-                    backlogs[name].deliver(page.delivery, lookback=settings.lookback_seconds * SECOND)
+                    backlogs[name].deliver(page.delivery)
                     bookmarks.save(settings.team_id, name, backlogs[name])
                     if pace.is_due(len(page.entries)):
                         tap.write_state()

@@ -1,0 +1,102 @@
+"""A model of the API in memory: every reading of `before` that the tap must be right under, without a socket."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from tap_connector_logs.answers import Answer
+from tap_connector_logs.backlog import Backlog
+from tap_connector_logs.client import Client
+from tap_connector_logs.instants import MICROSECOND, SECOND, format_instant
+from tap_connector_logs.reader import Page, Reader
+from tap_connector_logs.settings import CONFIG_SCHEMA, Settings, parse_settings
+from tap_connector_logs.state import Bookmarks
+
+TEAM_ID = 1
+FIRST = 1_767_225_600 * SECOND
+"""An arbitrary instant, on a whole second, to count from."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log of the model; one without a time is held by the API in its place all the same."""
+
+    instant: int
+    id: str
+    is_undated: bool = False
+
+
+@dataclass
+class ModelApi:
+    """Answers like the API, with a choice for each thing that nobody says of it."""
+
+    logs: dict[str, list[Log]]
+    inclusive: bool = False
+    precision: int = MICROSECOND
+    shuffles_ties: bool = False
+    server_time: int = FIRST + 10**8 * SECOND
+    before_request: Callable[[int], None] = lambda _: None
+    requests: int = 0
+    random: random.Random = field(default_factory=lambda: random.Random(7))
+
+    def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
+        self.requests += 1
+        self.before_request(self.requests)
+        logs = self.logs[connector_identifier]
+        if before is not None:
+            cut = before // self.precision * self.precision
+            logs = [log for log in logs if log.instant < cut or (self.inclusive and log.instant == cut)]
+        tie_break = (lambda _: self.random.random()) if self.shuffles_ties else (lambda log: log.id)
+        newest_first = sorted(logs, key=lambda log: (-log.instant, tie_break(log)))[:limit]
+        return Answer([_entry(log) for log in newest_first], None, self.server_time)
+
+
+def _entry(log: Log) -> dict[str, Any]:
+    return {"id": log.id, "log_time": None if log.is_undated else format_instant(log.instant)}
+
+
+def settings(**config: Any) -> Settings:
+    return parse_settings({"api_key": "key", "team_id": TEAM_ID, **config}, CONFIG_SCHEMA)
+
+
+@dataclass
+class Target:
+    """What a target would hold: the ids written up to the last state, and that state as text."""
+
+    ids: list[str] = field(default_factory=list)
+    state: str = "{}"
+    reader: Reader | None = None
+
+    def run(self, api: ModelApi, config: Settings, *, crash_after: int | None = None) -> Reader:
+        """Run once; with `crash_after`, the process dies after so many pages, amid the next."""
+        state = json.loads(self.state)
+        bookmarks = Bookmarks(state)
+        backlogs: dict[str, Backlog] = {name: bookmarks.load(TEAM_ID, name) for name in api.logs}
+        reader = Reader(cast("Client", api), config, backlogs)
+        for number, page in enumerate(reader.pages()):
+            if number == crash_after:
+                break
+            self._take(page, bookmarks, backlogs)
+            self.state = json.dumps(state)
+        return reader
+
+    def _take(self, page: Page, bookmarks: Bookmarks, backlogs: dict[str, Backlog]) -> None:
+        self.ids += [f"{page.connector_identifier}/{entry['id']}" for entry in page.entries]
+        backlogs[page.connector_identifier].deliver(page.delivery)
+        bookmarks.save(TEAM_ID, page.connector_identifier, backlogs[page.connector_identifier])
+
+
+def ids_of(api: ModelApi) -> list[str]:
+    return sorted(f"{name}/{log.id}" for name, logs in api.logs.items() for log in logs)
+
+
+def most_in_a_unit(logs: Sequence[Log], precision: int) -> int:
+    """The most logs that one request must bring at once: those in a unit of `before`, its two ends included."""
+    units = {log.instant // precision for log in logs}
+    return max(
+        (sum(unit * precision <= log.instant <= (unit + 1) * precision for log in logs) for unit in units), default=0
+    )

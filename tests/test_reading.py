@@ -1,0 +1,337 @@
+"""Nothing is lost and nothing comes twice: whole readings against a model of the API."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tap_connector_logs.answers import Answer
+from tap_connector_logs.instants import MICROSECOND, MILLISECOND, SECOND, format_instant
+from tests.model import FIRST, TEAM_ID, Log, ModelApi, Target, ids_of, most_in_a_unit
+from tests.model import settings as tap_settings
+
+LOOKBACK = 10
+
+
+@dataclass
+class Story:
+    """A history that grows from run to run, and an API to read it from.
+
+    Attributes:
+        runs: For each run the logs that there are at its start, those that come while it reads, and the page
+            amid which it dies, None if it doesn't.
+    """
+
+    runs: list[tuple[list[Log], list[Log], int | None]]
+    inclusive: bool
+    precision: int
+    shuffles_ties: bool
+    page_size: int
+
+
+@st.composite
+def stories(draw: st.DrawFn, *, burst: bool = False) -> Story:
+    """Draw a story in which every log is new, or late by no more than the lookback."""
+    precision = draw(st.sampled_from([MICROSECOND, MILLISECOND, SECOND]))
+    shown = draw(st.sampled_from([MICROSECOND, MILLISECOND, SECOND]))
+    # Steps between logs: many ties, many neighbours within a unit, some wide gaps.
+    steps = st.sampled_from([0, 0, 0, 1, 7, 400, 999, 1_000, 30_000, 999_999, SECOND, 3 * SECOND, 100 * SECOND])
+    number = 0
+    newest = FIRST
+    runs = []
+    everything: list[Log] = []
+
+    def some_logs(most: int) -> list[Log]:
+        nonlocal number, newest
+        logs = []
+        for step in draw(st.lists(steps, max_size=most)):
+            if everything and draw(st.integers(0, 9)) == 0:
+                instant = newest - draw(st.integers(0, (LOOKBACK - 1) * SECOND))
+            else:
+                instant = newest = newest + step
+            logs.append(Log(instant // shown * shown, f"{number}"))
+            number += 1
+        everything.extend(logs)
+        return logs
+
+    for _ in range(draw(st.integers(1, 4))):
+        at_start, while_reading = some_logs(40), some_logs(5)
+        runs.append((at_start, while_reading, draw(st.none() | st.integers(0, 4))))
+    smallest = 1 if burst else most_in_a_unit(everything, precision) + 1
+    return Story(
+        runs=runs,
+        inclusive=draw(st.booleans()),
+        precision=precision,
+        shuffles_ties=draw(st.booleans()),
+        page_size=smallest + draw(st.integers(0, 12)),
+    )
+
+
+def tell(story: Story) -> tuple[Target, ModelApi]:
+    """Run the tap through a story, and at the end once more to the end."""
+    api = ModelApi({"A": []}, story.inclusive, story.precision, story.shuffles_ties)
+    target = Target()
+    config = tap_settings(lookback_seconds=LOOKBACK, page_size=story.page_size)
+    for at_start, while_reading, crash_after in [*story.runs, ([], [], None)]:
+        api.logs["A"] += at_start
+        coming = list(while_reading)
+
+        def arrive(_: int, coming: list[Log] = coming) -> None:
+            if coming:
+                api.logs["A"].append(coming.pop(0))
+
+        api.before_request = arrive
+        target.run(api, config, crash_after=crash_after)
+        api.logs["A"] += coming
+    api.before_request = lambda _: None
+    target.run(api, config)
+    return target, api
+
+
+@settings(max_examples=600, deadline=None)
+@given(stories())
+def test_every_log_is_delivered_exactly_once(story: Story) -> None:
+    target, api = tell(story)
+    assert sorted(target.ids) == ids_of(api)
+
+
+@settings(max_examples=300, deadline=None)
+@given(stories(burst=True))
+def test_where_a_page_can_not_hold_a_burst_only_logs_of_that_burst_are_missing(story: Story) -> None:
+    target, api = tell(story)
+    assert len(set(target.ids)) == len(target.ids)
+    logs = api.logs["A"]
+    for log in logs:
+        if f"A/{log.id}" not in target.ids:
+            unit = log.instant // story.precision * story.precision
+            end = unit + story.precision - (not story.inclusive)
+            assert sum(unit <= other.instant <= end for other in logs) >= story.page_size
+
+
+@settings(max_examples=200, deadline=None)
+@given(stories())
+def test_a_finished_reading_leaves_no_backlog(story: Story) -> None:
+    target, api = tell(story)
+    partitions = json.loads(target.state).get("bookmarks", {}).get("connector_logs", {}).get("partitions", [])
+    for partition in partitions:
+        assert "backlog" not in partition
+        assert "newest" not in partition
+        newest = max(log.instant for log in api.logs["A"]) if api.logs["A"] else None
+        assert partition.get("replication_key_value") == (None if newest is None else format_instant(newest))
+
+
+def history(count: int, *, step: int = SECOND, first: int = FIRST, name: str = "") -> list[Log]:
+    return [Log(first + number * step, f"{name}{number}") for number in range(count)]
+
+
+def test_sixty_thousand_logs_take_sixty_one_requests() -> None:
+    api, target = ModelApi({"A": history(60_000)}), Target()
+    target.run(api, tap_settings())
+    assert api.requests == 61
+
+
+@pytest.mark.parametrize("precision", [MILLISECOND, SECOND])
+@pytest.mark.parametrize("inclusive", [False, True])
+def test_the_servers_precision_is_learned_once_for_all_connectors(precision: int, *, inclusive: bool) -> None:
+    dense = history(20_000, step=precision // 50 + 1)
+    one = ModelApi({"A": dense}, inclusive=inclusive, precision=precision)
+    three = ModelApi({"A": dense, "B": dense, "C": dense}, inclusive=inclusive, precision=precision)
+    for api in (one, three):
+        target = Target()
+        target.run(api, tap_settings())
+        assert sorted(target.ids) == ids_of(api)
+    assert three.requests < 3 * one.requests
+
+
+@pytest.mark.parametrize("inclusive", [False, True])
+@pytest.mark.parametrize("precision", [MICROSECOND, MILLISECOND, SECOND])
+def test_a_reading_cut_anywhere_in_a_second_goes_on_without_a_gap(precision: int, *, inclusive: bool) -> None:
+    for pages in range(1, 12):
+        api, target = (
+            ModelApi({"A": history(100, step=SECOND // 9)}, inclusive=inclusive, precision=precision),
+            Target(),
+        )
+        target.run(api, tap_settings(page_size=15, lookback_seconds=0), crash_after=pages)
+        target.run(api, tap_settings(page_size=15, lookback_seconds=0))
+        assert sorted(target.ids) == ids_of(api)
+
+
+def test_killed_every_ten_pages_it_makes_few_requests_more() -> None:
+    api, target = ModelApi({"A": history(60_000)}), Target()
+    runs = 0
+    while not target.state.count("replication_key_value"):
+        target.run(api, tap_settings(), crash_after=10)
+        runs += 1
+    target.run(api, tap_settings())
+    assert sorted(target.ids) == ids_of(api)
+    assert runs == 7
+    assert api.requests <= 1.3 * 61
+
+
+def test_a_run_after_three_hundred_new_logs_makes_one_request() -> None:
+    api, target = ModelApi({"A": history(5_000)}), Target()
+    target.run(api, tap_settings())
+    api.logs["A"] += history(300, first=FIRST + 5_000 * SECOND, name="new-")
+    api.requests, target.ids = 0, []
+    target.run(api, tap_settings())
+    assert sorted(target.ids) == sorted(f"A/new-{number}" for number in range(300))
+    assert api.requests == 1
+
+
+def test_the_newest_time_of_all_connectors_comes_before_any_backlog() -> None:
+    api, target = ModelApi({name: history(50) for name in "ABC"}), Target()
+    config = tap_settings(page_size=10)
+    target.run(api, config, crash_after=4)
+    for logs in api.logs.values():
+        logs.extend(history(5, first=FIRST + 1_000 * SECOND, name="new-"))
+    target.ids = []
+    target.run(api, config)
+    assert {name.split("-")[0] for name in target.ids[:15]} == {"A/new", "B/new", "C/new"}
+
+
+def test_connectors_take_turns_page_by_page() -> None:
+    api, target = ModelApi({"busy": history(500), "quiet": history(30)}), Target()
+    target.run(api, tap_settings(page_size=20))
+    first_of_quiet = next(i for i, name in enumerate(target.ids) if name.startswith("quiet"))
+    last_of_quiet = max(i for i, name in enumerate(target.ids) if name.startswith("quiet"))
+    assert first_of_quiet < 20
+    assert last_of_quiet < 100
+
+
+def test_logs_that_arrive_late_within_the_lookback_are_delivered_and_older_ones_are_not() -> None:
+    api, target = ModelApi({"A": history(100)}), Target()
+    target.run(api, tap_settings(lookback_seconds=10))
+    newest = FIRST + 99 * SECOND
+    api.logs["A"] += [Log(newest - 10 * SECOND, "late"), Log(newest - 10 * SECOND - 1, "too-late")]
+    target.ids = []
+    target.run(api, tap_settings(lookback_seconds=10))
+    assert target.ids == ["A/late"]
+
+
+def test_a_range_is_delivered_with_its_start_and_without_its_end() -> None:
+    api, target = ModelApi({"A": history(100)}), Target()
+    bounds = {
+        "start_date": format_instant(FIRST + 20 * SECOND),
+        "end_date": format_instant(FIRST + 70 * SECOND),
+    }
+    target.run(api, tap_settings(page_size=7, **bounds))
+    assert sorted(target.ids) == sorted(f"A/{number}" for number in range(20, 70))
+    target.run(api, tap_settings(page_size=7, start_date=bounds["start_date"]))
+    assert sorted(target.ids) == sorted(f"A/{number}" for number in range(20, 100))
+
+
+def test_what_lies_after_the_end_date_stays_in_the_backlog() -> None:
+    api, target = ModelApi({"A": history(100)}), Target()
+    target.run(api, tap_settings(page_size=10), crash_after=3)
+    target.run(api, tap_settings(page_size=10, end_date=format_instant(FIRST + 30 * SECOND)))
+    assert not {f"A/{number}" for number in range(31, 70)} & set(target.ids)
+    target.run(api, tap_settings(page_size=10))
+    assert sorted(target.ids) == ids_of(api)
+
+
+def test_a_log_of_the_future_does_not_hide_what_is_written_until_then() -> None:
+    now = FIRST + 1_000 * SECOND
+    api, target = ModelApi({"A": [*history(1_000), Log(now + 86_400 * SECOND, "future")]}, server_time=now), Target()
+    target.run(api, tap_settings())
+    api.logs["A"] += history(50, first=now, name="new-")
+    api.server_time = now + 60 * SECOND
+    target.run(api, tap_settings())
+    assert sorted(target.ids) == ids_of(api)
+
+
+def test_a_hole_is_reported_when_the_api_keeps_nothing_as_old_as_the_bookmark(caplog: pytest.LogCaptureFixture) -> None:
+    api, target = ModelApi({"A": history(100)}), Target()
+    target.run(api, tap_settings())
+    api.logs["A"] = history(20, first=FIRST + 5_000 * SECOND, name="new-")
+    reader = target.run(api, tap_settings())
+    assert reader.tally.holes == 1
+    assert "possible hole" in caplog.text
+    assert "2026-01-01T00:01:39.000000Z" in caplog.text
+    assert target.run(api, tap_settings()).tally.holes == 0
+
+
+def test_a_hole_is_reported_once_when_the_api_keeps_nothing_at_all() -> None:
+    api, target = ModelApi({"A": history(100)}), Target()
+    target.run(api, tap_settings())
+    api.logs["A"] = []
+    assert [target.run(api, tap_settings()).tally.holes for _ in range(3)] == [1, 0, 0]
+
+
+def test_logs_removed_while_they_are_read_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+    api, target = ModelApi({"A": history(100)}), Target()
+
+    def remove_old_ones(request: int) -> None:
+        if request == 3:
+            api.logs["A"] = [log for log in api.logs["A"] if log.instant >= FIRST + 85 * SECOND]
+
+    api.before_request = remove_old_ones
+    reader = target.run(api, tap_settings(page_size=10))
+    assert reader.tally.holes == 1
+    assert "removed from the API" in caplog.text
+
+
+def test_a_burst_is_reported_with_the_connector_and_the_instant(caplog: pytest.LogCaptureFixture) -> None:
+    burst = [Log(FIRST + 50 * SECOND, f"burst-{number}") for number in range(30)]
+    api, target = ModelApi({"A": history(50) + burst}), Target()
+    reader = target.run(api, tap_settings(page_size=10))
+    assert reader.tally.bursts == 1
+    assert "Connector A" in caplog.text
+    assert "2026-01-01T00:00:50.000000Z" in caplog.text
+    assert sorted(name for name in target.ids if "burst" not in name) == sorted(f"A/{number}" for number in range(50))
+    assert len([name for name in target.ids if "burst" in name]) >= 10
+
+
+def test_an_api_that_ignores_before_fails_the_connector_and_not_the_run() -> None:
+    class Deaf(ModelApi):
+        def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
+            return super().list_logs(
+                connector_identifier, limit=limit, before=None if connector_identifier == "A" else before
+            )
+
+    api, target = Deaf({"A": history(100), "B": history(100)}), Target()
+    reader = target.run(api, tap_settings(page_size=10))
+    assert list(reader.failures) == ["A"]
+    assert len([name for name in target.ids if name.startswith("B")]) == 100
+    assert api.requests < 30
+
+
+def test_logs_without_a_time_are_delivered_once() -> None:
+    logs = [Log(FIRST + number * SECOND, f"{number}", is_undated=number % 7 == 3) for number in range(200)]
+    for inclusive in (False, True):
+        api, target = ModelApi({"A": logs}, inclusive=inclusive), Target()
+        reader = target.run(api, tap_settings(page_size=10))
+        target.run(api, tap_settings(page_size=10))
+        assert sorted(target.ids) == ids_of(api)
+        assert reader.tally.without_time == len([log for log in logs if log.is_undated])
+
+
+def test_the_state_of_a_connector_stays_below_sixteen_kibibytes(caplog: pytest.LogCaptureFixture) -> None:
+    api, target = ModelApi({"A": history(20_000, step=SECOND // 100)}), Target()
+    target.run(api, tap_settings())
+    assert len(target.state) < 16 * 1024
+    target.ids = []
+    target.run(api, tap_settings())
+    assert "may come a second time" in caplog.text
+    assert len(target.ids) == len(set(target.ids)) > 0
+
+
+def test_a_finished_connectors_state_is_small() -> None:
+    api, target = ModelApi({"A": history(1_000, step=3_600 * SECOND)}), Target()
+    target.run(api, tap_settings())
+    assert len(target.state) < 500
+
+
+@pytest.mark.parametrize("partitioned", [True, False])
+def test_a_plain_singer_bookmark_is_taken_over(caplog: pytest.LogCaptureFixture, *, partitioned: bool) -> None:
+    api = ModelApi({"A": history(100)})
+    bookmark = {"replication_key": "log_time", "replication_key_value": "2026-01-01T00:00:50+00:00"}
+    context = {"team_id": TEAM_ID, "connector_identifier": "A"}
+    stream = {"partitions": [{"context": context, **bookmark}]} if partitioned else bookmark
+    target = Target(state=json.dumps({"bookmarks": {"connector_logs": stream}}))
+    target.run(api, tap_settings(lookback_seconds=10))
+    assert sorted(target.ids) == sorted(f"A/{number}" for number in range(40, 100))
+    assert "may come a second time" in caplog.text
