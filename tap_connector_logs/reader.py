@@ -242,7 +242,7 @@ class Reader:
             connector_identifier, walk = reading.connector_identifier, reading.walk
             if connector_identifier in self.failures:
                 continue
-            walk.unit = self._unit = max(walk.unit, self._unit)  # how the server reads `before` holds for all
+            walk.learn(self._unit)  # how the server reads `before`, it does so for all
             try:
                 answer = self._client.list_logs(connector_identifier, limit=walk.limit, before=walk.before)
                 page = reading.take(answer, self.tally)
@@ -250,7 +250,10 @@ class Reader:
                 self.failures[connector_identifier] = error
                 logger.error("%s Connector %s is skipped.", error, connector_identifier)  # noqa: TRY400 - one line
                 continue
+            self._unit = max(self._unit, walk.unit)
+            if page.delivery.covered is None:
+                readings.appendleft(reading)  # it has to ask again, and what it learns then serves all
+                continue
             if not walk.done:
                 readings.append(reading)
-            if page.delivery.covered is not None:
-                yield page
+            yield page

@@ -56,15 +56,14 @@ class Walk:
     Attributes:
         interval: What is still to be read of it; shrinks from its newer end.
         limit: Entries that a full page has.
-        unit: The precision in microseconds to which the server is known to cut `before`; a walk may start
-            with what an earlier one has learned.
+        unit: The precision in microseconds to which the server is known to cut `before`.
         before: What to ask next; None for the newest page.
         done: Whether nothing is left to ask.
     """
 
     interval: Interval
     limit: int
-    unit: int = MICROSECOND
+    unit: int = field(init=False, default=MICROSECOND)
     before: int | None = field(init=False)
     done: bool = field(init=False, default=False)
     _held: int | None = field(init=False, default=None)
@@ -76,6 +75,13 @@ class Walk:
     def __post_init__(self) -> None:
         """Ask from a whole second first: every server reads that in the same way."""
         self.before = _request(self.interval.until, SECOND)
+
+    def learn(self, unit: int) -> None:
+        """Take over what another walk has learned of the server's precision."""
+        if unit > self.unit:
+            self.unit = unit
+            if self._held is not None and unit > self._unit_asked:
+                self._unit_asked, self.before = unit, _request(self._cursor, unit)
 
     def read(self, instants: Sequence[int | None]) -> Step:
         """Take in the times of the page that answers `before`.
