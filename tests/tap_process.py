@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,11 @@ class Run:
     exit_code: int
     stdout: str
     stderr: str
-    messages: list[dict[str, Any]] = field(init=False)
 
-    def __post_init__(self) -> None:
-        whole = self.stdout[: self.stdout.rfind("\n") + 1]
-        object.__setattr__(self, "messages", [json.loads(line) for line in whole.splitlines()])
+    @cached_property
+    def messages(self) -> list[dict[str, Any]]:
+        """The Singer messages written."""
+        return [json.loads(line) for line in self.stdout[: self.stdout.rfind("\n") + 1].splitlines()]
 
     def records(self, stream: str = "connector_logs") -> list[dict[str, Any]]:
         return [m["record"] for m in self.messages if m["type"] == "RECORD" and m["stream"] == stream]
@@ -37,6 +37,13 @@ class Run:
     def ids(self) -> list[str]:
         """The ids of the logs, in the order in which they were written."""
         return [record["id"] for record in self.records()]
+
+    @property
+    def ids_of_state(self) -> list[str]:
+        """The ids of the logs that the last state covers: what a target holds for good after a kill."""
+        last = max((i for i, message in enumerate(self.messages) if message["type"] == "STATE"), default=0)
+        covered = self.messages[:last]
+        return [message["record"]["id"] for message in covered if message["type"] == "RECORD"]
 
     @property
     def state(self) -> dict[str, Any]:
@@ -114,6 +121,3 @@ def run_tap_until(folder: Path, settings: Mapping[str, Any], *, records: int, st
                 break
         rest, errors = process.communicate(timeout=60)
     return Run(process.returncode, "".join(lines) + rest, errors)
-
-
-KILL = signal.SIGKILL
