@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
@@ -44,7 +45,7 @@ class TapConnectorLogs(Tap):
     #   ended_by: what ended the reading before its end.
 
     name = TAP_NAME
-    config_jsonschema = CONFIG_SCHEMA
+    config_jsonschema = deepcopy(CONFIG_SCHEMA)  # to which the SDK adds settings of its own
     message_writer_class = MsgSpecWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,

@@ -1,0 +1,75 @@
+"""The tables of the README, made of the schemas: `python -m tests.readme` writes them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tap_connector_logs.settings import CONFIG_SCHEMA
+from tap_connector_logs.streams import ConnectorLogsStream, ConnectorsStream
+from tap_connector_logs.tap import TapConnectorLogs
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+
+
+def settings_table() -> str:
+    """Return a row for each of the tap's own settings."""
+    rows = ["| setting | type | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, setting in CONFIG_SCHEMA["properties"].items():
+        default = f"`{setting['default']}`" if "default" in setting else ""
+        description = setting["description"].replace("|", "\\|")
+        rows.append(f"| `{name}` | {_kind(setting)} | {default} | {description} |")
+    builtin: dict[str, Any] = {}
+    TapConnectorLogs.append_builtin_config(builtin)
+    names = [f"`{name}`" for name in builtin["properties"]]
+    return "\n".join([*rows, "", f"The SDK adds {', '.join(names[:-1])} and {names[-1]}."])
+
+
+def streams_tables() -> str:
+    """Return a heading, the keys and a row for each column of each stream."""
+    parts = []
+    for stream in (ConnectorLogsStream, ConnectorsStream):
+        key = ", ".join(f"`{name}`" for name in stream.primary_keys)
+        method = "incremental on `log_time`" if stream is ConnectorLogsStream else "full table"
+        selected = "selected" if stream.selected_by_default else "not selected"
+        rows = [
+            f"### `{stream.name}`",
+            "",
+            f"Key {key}; {method}; {selected} by default.",
+            "",
+            "| column | type | meaning |",
+            "| --- | --- | --- |",
+        ]
+        rows += [
+            f"| `{name}` | {_kind(column)} | {column['description']} |"
+            for name, column in stream.schema["properties"].items()
+        ]
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts)
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    kind = next(name for name in schema["type"] if name != "null")
+    if schema.get("format") == "date-time":
+        kind = "date-time"
+    if kind == "array":
+        kind = f"list of {_kind(schema['items'])}s"
+    return f"{kind}, secret" if schema.get("secret") else kind
+
+
+def with_tables(text: str) -> str:
+    """Return the text of the README with its tables as they should be."""
+    for name, table in (("settings", settings_table()), ("streams", streams_tables())):
+        text, found = re.subn(
+            rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end of {name} -->)",
+            lambda match, table=table: f"{match[1]}\n{table}\n\n{match[2]}",  # type: ignore[misc]
+            text,
+            flags=re.DOTALL,
+        )
+        assert found == 1, name
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
