@@ -26,7 +26,7 @@ from tap_connector_logs.errors import (
     UnreadableAnswerError,
     printable,
 )
-from tap_connector_logs.instants import instant_of
+from tap_connector_logs.instants import SECOND, instant_of
 
 _OK = 200
 
@@ -59,7 +59,8 @@ class Answer:
     Attributes:
         entries: The entries of the list, as the API sent them.
         total: How many the API says there are, if it does.
-        server_time: The server's clock at the answer, an instant; the client's where the server tells none.
+        server_time: The server's clock at the answer, as the end of the second that it tells; the client's clock
+            where it tells none. An instant.
     """
 
     entries: list[dict[str, Any]]
@@ -100,7 +101,7 @@ def read_answer(
     return Answer(
         [entry if isinstance(entry, dict) else {"entry": entry} for entry in entries],
         total if isinstance(total, int) else None,
-        instant_of(date) or 0,
+        (instant_of(date) or 0) + SECOND,
     )
 
 

@@ -253,7 +253,7 @@ class Reader:
             self._unit = max(self._unit, walk.unit)
             if page.delivery.covered is None:
                 readings.appendleft(reading)  # it has to ask again, and what it learns then serves all
-                continue
-            if not walk.done:
-                readings.append(reading)
-            yield page
+            else:
+                if not walk.done:
+                    readings.append(reading)
+                yield page

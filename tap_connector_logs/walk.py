@@ -124,6 +124,7 @@ class Walk:
             cut = newer
         else:
             burst = cut = oldest
+            self.done = oldest == self.interval.since
             self._held, self._below = None, oldest
             self._descents = iter(_DESCENTS)
             self._descend()

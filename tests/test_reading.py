@@ -335,3 +335,13 @@ def test_a_plain_singer_bookmark_is_taken_over(caplog: pytest.LogCaptureFixture,
     target.run(api, tap_settings(lookback_seconds=10))
     assert sorted(target.ids) == sorted(f"A/{number}" for number in range(40, 100))
     assert "may come a second time" in caplog.text
+
+
+def test_a_burst_at_the_very_start_of_the_range_ends_the_reading() -> None:
+    burst = [Log(FIRST, f"burst-{number}") for number in range(30)]
+    for inclusive in (False, True):
+        api, target = ModelApi({"A": burst + history(50, first=FIRST + SECOND)}, inclusive=inclusive), Target()
+        reader = target.run(api, tap_settings(page_size=10, start_date=format_instant(FIRST)))
+        assert reader.tally.bursts == 1
+        assert len([name for name in target.ids if "burst" not in name]) == 50
+        assert api.requests < 12
