@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from tap_connector_logs.errors import InputError, Interrupted, TapError
+from tap_connector_logs.errors import InputError, Interrupted, TapError, printable
 from tap_connector_logs.tap import TapConnectorLogs
 
 
@@ -20,7 +20,7 @@ def main() -> None:
         logger.critical("%s", error)
         code = error.exit_code
     except click.ClickException as error:
-        logger.critical("%s Try --help.", error.format_message())
+        logger.critical("%s Try --help.", printable(error.format_message()))
         code = InputError.exit_code
     except Interrupted as error:
         logger.critical("Stopped by a signal. The state is written; the next run goes on from there.")

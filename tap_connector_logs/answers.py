@@ -29,6 +29,7 @@ from tap_connector_logs.errors import (
 from tap_connector_logs.instants import SECOND, instant_of
 
 _OK = 200
+_YEAR_SECONDS = 365 * 86_400
 
 # The code decides before the status: an error may come with status 200.
 _ERROR_OF_CODE: Mapping[str, type[RefusedError]] = {
@@ -178,7 +179,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         now: The clock of whoever wrote it.
 
     Returns:
-        Seconds to wait, above 0; None if the header is missing or says nothing useful.
+        Seconds to wait, above 0 and no more than a year; None if the header is missing or says nothing useful.
     """
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
@@ -186,13 +187,13 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     else:
         date = _date(text)
         seconds = (date - now).total_seconds() if date else 0
-    return seconds if seconds > 0 else None
+    return min(seconds, _YEAR_SECONDS) if seconds > 0 else None
 
 
 def _date(text: str | None) -> datetime | None:
     """Read an HTTP date."""
     try:
         date = parsedate_to_datetime(text or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)

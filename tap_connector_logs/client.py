@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import time
 from collections.abc import Generator
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ import backoff
 import requests
 from requests.auth import AuthBase
 from typing_extensions import override
+from urllib3.exceptions import HTTPError
 
 from tap_connector_logs.answers import Answer, read_answer
 from tap_connector_logs.errors import (
@@ -124,16 +126,8 @@ class Client:
                 url, params=parameters, timeout=self._timeout, allow_redirects=False, stream=True
             ) as response:
                 content = _read(response, what)
-        except requests.exceptions.SSLError as error:
-            raise UnreachableError(
-                f"The certificate of {self._host} is not trusted: {_reason(error)}. If a proxy on the way has "
-                "its own authority, set REQUESTS_CA_BUNDLE to that authority's file."
-            ) from error
-        except requests.exceptions.RequestException as error:
-            raise UnreachableError(
-                f"{self._host} can't be reached for {what}: {_reason(error)}. Check api_url and the network.",
-                may_pass=True,
-            ) from error
+        except (OSError, HTTPError) as error:  # requests lets some of both through
+            raise self._unreachable(what, error) from error
         logger.debug(
             "GET %s: %d, %d bytes in %.3f s",
             response.url,
@@ -148,6 +142,20 @@ class Client:
             headers=response.headers,
             content=content,
             now=datetime.now(UTC),
+        )
+
+    def _unreachable(self, what: str, error: OSError | HTTPError) -> UnreachableError:
+        """Return the error that tells why there is no answer."""
+        cause = _innermost(error)
+        reason = printable(f"{type(cause).__name__}: {cause}")
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return UnreachableError(
+                f"The certificate of {self._host} is not trusted: {reason}. If a proxy on the way has its own "
+                "authority, set REQUESTS_CA_BUNDLE to that authority's file."
+            )
+        return UnreachableError(
+            f"{self._host} can't be reached for {what}: {reason}. Check api_url and the network.",
+            may_pass=isinstance(error, requests.exceptions.RequestException),
         )
 
     def _is_final(self, error: Exception) -> bool:
@@ -201,8 +209,8 @@ def _read(response: requests.Response, what: str) -> bytes:
     return bytes(content)
 
 
-def _reason(error: BaseException) -> str:
-    """Return the innermost cause, without the URLs and objects that libraries wrap it in."""
+def _innermost(error: BaseException) -> BaseException:
+    """Return the cause that libraries have wrapped, with URLs and objects in their words."""
     while cause := error.__cause__ or error.__context__:
         error = cause
-    return printable(f"{type(error).__name__}: {error}")
+    return error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -72,7 +72,7 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "lookback_seconds",
-        th.IntegerType(minimum=0),
+        th.IntegerType(minimum=0, maximum=31_622_400),
         default=600,
         title="Lookback",
         description=(
@@ -99,7 +99,7 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "request_timeout_seconds",
-        th.NumberType(exclusive_minimum=0),
+        th.NumberType(exclusive_minimum=0, maximum=3600),
         default=60,
         title="Request timeout",
         description="Seconds that one request may take, from the first byte sent to the last received.",
@@ -157,7 +157,7 @@ def parse_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Sett
     Raises:
         InputError: If anything is wrong; names all of it in one line, and never repeats a value.
     """
-    problems = list(_unknown_names(config, schema["properties"]))
+    problems = [*_unknown_names(config, schema["properties"]), *_incomplete_batches(config.get("batch_config"))]
     errors = list(Draft202012Validator(schema).iter_errors(config))
     problems += sorted({_problem(error) for error in errors})
     unusable = {error.absolute_path[0] for error in errors if error.absolute_path}
@@ -190,7 +190,7 @@ def parse_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Sett
     if problem:
         problems.append(problem)
     if problems:
-        raise _wrong(problems)
+        raise wrong_settings(problems)
 
     return Settings(
         credential=values[credentials[0]],
@@ -225,7 +225,7 @@ def settings_from_environment(environ: Mapping[str, str], schema: Mapping[str, A
             if text:
                 config[name] = _from_text(text, properties[name].get("type", ()))
         elif variable.startswith(ENV_PREFIX) and (near := difflib.get_close_matches(variable, of_variable, 1, 0.9)):
-            raise _wrong([f"{variable} is the name of no setting; did you mean {near[0]}?"])
+            raise wrong_settings([f"{variable} is the name of no setting; did you mean {near[0]}?"])
     return config
 
 
@@ -233,16 +233,22 @@ def _from_text(text: str, types: Iterable[str]) -> Any:
     if "string" in types:
         return text
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=str)
     except ValueError:
         return [item.strip() for item in text.split(",")] if "array" in types else text
 
 
-def _unknown_names(config: Mapping[str, Any], known: Iterable[str]) -> Iterable[str]:
+def _unknown_names(config: Mapping[str, Any], known: Iterable[str]) -> Iterator[str]:
     for name in config:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1, 0.4)
             yield f"{printable(name)} is the name of no setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _incomplete_batches(batch_config: object) -> Iterator[str]:
+    """Name what the SDK needs and its schema doesn't ask for."""
+    if isinstance(batch_config, dict) and batch_config and not {"encoding", "storage"} <= batch_config.keys():
+        yield "batch_config must have both encoding and storage"
 
 
 _EXPECTATIONS = {
@@ -293,7 +299,7 @@ def _check_url(url: str) -> tuple[bool, str | None]:
         is_local = host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         is_local = False
-    if parts.scheme not in {"http", "https"} or not host or not url.isprintable():
+    if parts.scheme not in {"http", "https"} or not host or not url.isprintable() or " " in url or ".." in host:
         return is_local, "api_url must be a URL such as https://api.supermetrics.com"
     if parts.username or parts.password or parts.query or parts.fragment:
         return is_local, "api_url must have no user, query or fragment in it"
@@ -302,5 +308,6 @@ def _check_url(url: str) -> tuple[bool, str | None]:
     return is_local, None
 
 
-def _wrong(problems: Iterable[str]) -> InputError:
+def wrong_settings(problems: Iterable[str]) -> InputError:
+    """Return the error that names what is wrong with the settings."""
     return InputError(f"Wrong settings: {'; '.join(problems)}.".replace("?.", "?"))

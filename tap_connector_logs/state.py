@@ -56,7 +56,7 @@ class Bookmarks:
             context = _object(_object(partition, "partitions").get("context"), "context")
             key = _key(context.get("team_id"), context.get("connector_identifier"))
             if key in self._partitions:
-                raise _broken(f"connector {key[1]} has two bookmarks")
+                raise broken_state(f"connector {key[1]} has two bookmarks")
             _read_backlog(partition, key[1])
             self._partitions[key] = partition
 
@@ -118,7 +118,7 @@ def _write_interval(interval: Interval) -> dict[str, str]:
 def _read_backlog(partition: dict[str, Any], name: str) -> Backlog:
     """Read what the state holds of a backlog; a plain bookmark has nothing but the newest instant."""
     if partition.get("replication_key", REPLICATION_KEY) != REPLICATION_KEY:
-        raise _broken(f"the bookmark of {name} is not on {REPLICATION_KEY}")
+        raise broken_state(f"the bookmark of {name} is not on {REPLICATION_KEY}")
     intervals = [
         Interval(
             _instant(interval.get("since"), f"since of {name}", BEGINNING),
@@ -132,7 +132,9 @@ def _read_backlog(partition: dict[str, Any], name: str) -> Backlog:
         try:
             digests = b64decode(seam.get("digests", ""), validate=True)
         except (ValueError, TypeError) as error:
-            raise _broken(f"digests of {name} is not base64") from error
+            raise broken_state(f"digests of {name} is not base64") from error
+        if len(digests) % DIGEST_BYTES:
+            raise broken_state(f"digests of {name} is cut short")
         seams.append(
             Seam(
                 _instant(seam.get("since"), f"since of {name}"),
@@ -152,7 +154,7 @@ def _key(team_id: object, connector_identifier: object) -> tuple[str, str]:
     return str(team_id), str(connector_identifier)
 
 
-def _broken(what: str) -> InputError:
+def broken_state(what: str) -> InputError:
     """Say what is wrong with a state, and that nothing was restarted because of it."""
     return InputError(
         f"The state can't be used: {printable(what)}. Pass the last state that a run has written; "
@@ -165,19 +167,19 @@ def _instant(text: object, name: str, default: int | None = None) -> int:
         return default
     instant = parse_instant(text)
     if instant is None:
-        raise _broken(f"{name} is no date-time")
+        raise broken_state(f"{name} is no date-time")
     return instant
 
 
 def _object(value: object, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _broken(f"{name} is no object")
+        raise broken_state(f"{name} is no object")
     return value
 
 
 def _list(value: object, name: str) -> list[Any]:
     if not isinstance(value, list):
-        raise _broken(f"{name} is no list")
+        raise broken_state(f"{name} is no list")
     return value
 
 

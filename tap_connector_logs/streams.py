@@ -11,7 +11,7 @@ from singer_sdk import typing as th
 from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
-from tap_connector_logs.errors import InputError, TapError
+from tap_connector_logs.errors import TapError
 from tap_connector_logs.reader import Reader
 from tap_connector_logs.records import INT32_MAX, connector_record, log_record
 from tap_connector_logs.settings import INT64_MAX
@@ -107,15 +107,9 @@ class ConnectorLogsStream(_ConnectorStream):
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Take over what is selected.
-
-        Raises:
-            InputError: If the catalog asks for a full table: a target that replaces the table with what one run
-                brings would lose all older logs.
-        """
+        """Take over what is selected; a catalog that names no replication key changes nothing about it."""
         super().apply_catalog(catalog)
-        if self.forced_replication_method not in {None, "INCREMENTAL"}:
-            raise InputError(f"Wrong catalog: the replication method of {self.name} must be INCREMENTAL.")
+        self.forced_replication_method = None
         self.replication_key = REPLICATION_KEY
 
     @property

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, ClassVar, cast
+from typing import IO, Any, ClassVar
 
 import click
 from dotenv import dotenv_values
 from singer_sdk import Stream, Tap
 from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
-from singer_sdk.helpers.types import TapState
 from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
 from tap_connector_logs.client import Client
-from tap_connector_logs.errors import ConnectorsFailedError, InputError, Interrupted, TapError, printable
+from tap_connector_logs.errors import ConnectorsFailedError, Interrupted, TapError
+from tap_connector_logs.inputs import check_catalog, check_state, parse_object, read_object
 from tap_connector_logs.settings import (
     CONFIG_SCHEMA,
     CONNECTOR_IDENTIFIER,
@@ -31,8 +32,8 @@ from tap_connector_logs.settings import (
     Settings,
     parse_settings,
     settings_from_environment,
+    wrong_settings,
 )
-from tap_connector_logs.state import Bookmarks
 from tap_connector_logs.streams import ConnectorLogsStream, ConnectorsStream
 
 
@@ -79,8 +80,18 @@ class TapConnectorLogs(Tap):
         if validate_config:
             from_environment = self._env_var_config if kwargs.get("parse_env_config") else {}
             self.settings = parse_settings({**(config or {}), **from_environment}, self.config_jsonschema)
-        _check_catalog(kwargs.get("catalog"))
-        super().__init__(config=config, validate_config=validate_config, **kwargs)
+        check_catalog(kwargs.get("catalog"), (ConnectorLogsStream.name, ConnectorsStream.name))
+        check_state(kwargs.get("state"), (ConnectorLogsStream.name, ConnectorsStream.name))
+        level = self.logger.level
+        self.logger.setLevel(logging.WARNING)  # the SDK tells what it does not do
+        try:
+            super().__init__(config=config, validate_config=validate_config, **kwargs)
+        except ConfigValidationError as error:
+            raise wrong_settings(error.errors) from error
+        except MappingError as error:
+            raise wrong_settings([f"stream_maps: {error}"]) from error
+        finally:
+            self.logger.setLevel(level)
 
     @override
     def discover_streams(self) -> list[Stream]:
@@ -111,16 +122,6 @@ class TapConnectorLogs(Tap):
                 len(listed) - len(usable),
             )
         return usable
-
-    @override
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take over a state.
-
-        Raises:
-            InputError: If it can't be used. It is never left aside in silence: that would read all from the start.
-        """
-        _check_state(state)
-        super().load_state(state)
 
     def write_state(self) -> None:
         """Write the state of all pages that have been written whole."""
@@ -173,7 +174,8 @@ class TapConnectorLogs(Tap):
     # directory, and knows no decimal numbers; it can't be replaced in another way.
     @property
     def _env_var_config(self) -> dict[str, Any]:
-        return settings_from_environment({**_dot_env(), **os.environ}, self.config_jsonschema)
+        from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+        return settings_from_environment({**from_file, **os.environ}, self.config_jsonschema)
 
     # `parse_settings` has checked the settings; the SDK's words would repeat wrong values, secrets among them.
     @override
@@ -186,7 +188,7 @@ class TapConnectorLogs(Tap):
         """Read the files of `--config`, once each is known to hold a JSON object."""
         for path in value:
             if path != "ENV":
-                _read_object("settings", Path(path))
+                read_object("settings", Path(path))
         return super().cb_config(ctx, param, value)
 
     @classmethod
@@ -204,66 +206,9 @@ class TapConnectorLogs(Tap):
         PluginBase.invoke.__func__(cls, about=about, about_format=about_format)  # type: ignore[attr-defined]
         tap = cls(
             config=config.config,
-            state=None if state is None else _parse_object("state", state),
-            catalog=None if catalog is None else _parse_object("catalog", catalog),
+            state=None if state is None else parse_object("state", state),
+            catalog=None if catalog is None else parse_object("catalog", catalog),
             parse_env_config=config.parse_env,
         )
         cls.print_version(print_fn=cls.logger.info)
         tap.run()
-
-
-def _dot_env() -> dict[str, str]:
-    """Return what the file `.env` in the working directory sets."""
-    return {name: value for name, value in dotenv_values(".env").items() if value is not None}
-
-
-def _read_object(what: str, path: Path) -> dict[str, Any]:
-    try:
-        with path.open(encoding="utf-8") as file:
-            return _parse_object(what, file)
-    except OSError as error:
-        raise InputError(f"The {what} file {printable(path)} can't be read: {error.strerror}.") from error
-
-
-def _parse_object(what: str, file: IO[str]) -> dict[str, Any]:
-    """Read a JSON object, and repeat nothing of what is none: it may be a secret."""
-    name = printable(file.name)
-    try:
-        value = json.load(file)
-    except ValueError as error:
-        place = f", in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise InputError(f"The {what} file {name} is not valid JSON{place}.") from error
-    if not isinstance(value, dict):
-        raise InputError(f"The {what} file {name} must hold a JSON object.")
-    return value
-
-
-def _check_catalog(catalog: Any) -> None:
-    """Refuse a catalog that is not of this tap."""
-    if not isinstance(catalog, dict):
-        return
-    own = {ConnectorLogsStream.name, ConnectorsStream.name}
-    try:
-        streams = {entry["tap_stream_id"] for entry in catalog["streams"] if entry["schema"]["properties"] is not None}
-    except (KeyError, TypeError) as error:
-        raise InputError("Wrong catalog: it is not of the form that --discover prints.") from error
-    if not streams or not streams <= own:
-        raise InputError(
-            f"Wrong catalog: its streams are {printable(', '.join(map(str, streams))) or 'none'}, "
-            f"this tap's are {' and '.join(sorted(own))}. Make a new one with --discover."
-        )
-
-
-def _check_state(state: Mapping[str, Any]) -> None:
-    """Refuse a state that is not of this tap."""
-    bookmarks = state.get("bookmarks", {})
-    if (state and "bookmarks" not in state) or (
-        isinstance(bookmarks, dict)
-        and bookmarks
-        and not {ConnectorLogsStream.name, ConnectorsStream.name} & set(bookmarks)
-    ):
-        raise InputError(
-            "The state has no bookmarks of this tap's streams: it is of another tap, or wrapped in something else. "
-            'It must look like {"bookmarks": {"connector_logs": …}}; to read everything, pass none.'
-        )
-    Bookmarks(cast("TapState", state))

@@ -1,0 +1,112 @@
+"""What the command line is given besides settings: files, a state, a catalog. Each is usable, or refused in one line.
+
+Nothing that can't be used is repeated in a message, since it may be a secret.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO, Any, cast
+
+from singer_sdk.helpers.types import TapState
+from singer_sdk.singerlib import Catalog
+
+from tap_connector_logs.errors import InputError, printable
+from tap_connector_logs.state import STREAM, Bookmarks, broken_state
+
+
+def read_object(what: str, path: Path) -> dict[str, Any]:
+    """Read a JSON object from a file.
+
+    Args:
+        what: What the file holds, to be named in errors.
+        path: The file.
+
+    Raises:
+        InputError: If the file can't be read, or holds something else.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            return parse_object(what, file)
+    except OSError as error:
+        raise InputError(f"The {what} file {printable(path)} can't be read: {error.strerror}.") from error
+
+
+def parse_object(what: str, file: IO[str]) -> dict[str, Any]:
+    """Read a JSON object from an open file; as `read_object`."""
+    name = printable(file.name)
+    try:
+        value = json.load(file, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        place = f", in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise InputError(f"The {what} file {name} is not valid JSON{place}.") from error
+    if not isinstance(value, dict):
+        raise InputError(f"The {what} file {name} must hold a JSON object.")
+    return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def check_state(state: object, streams: Collection[str]) -> None:
+    """Refuse a state that is not of these streams: to leave it aside in silence would read all from the start.
+
+    Raises:
+        InputError: If the state can't be used.
+    """
+    if not isinstance(state, dict) or not state:
+        return
+    bookmarks = state.get("bookmarks", {})
+    if "bookmarks" in state and not isinstance(bookmarks, dict):
+        raise broken_state("bookmarks is no object")
+    if "bookmarks" not in state or (bookmarks and not bookmarks.keys() & streams):
+        raise InputError(
+            "The state has no bookmarks of this tap's streams: it is of another tap, or wrapped in something else. "
+            'It must look like {"bookmarks": {"connector_logs": …}}; to read everything, pass none.'
+        )
+    for name, bookmark in bookmarks.items():
+        _check_bookmark(bookmark, name)
+    Bookmarks(cast("TapState", state))
+
+
+def _check_bookmark(bookmark: Any, name: str) -> None:
+    """Refuse what the SDK would stumble over."""
+    if not isinstance(bookmark, dict):
+        raise broken_state(f"{name} is no object")
+    partitions = bookmark.get("partitions", [])
+    if not isinstance(partitions, list):
+        raise broken_state(f"partitions of {name} is no list")
+    for part in (bookmark, *(part for part in partitions if isinstance(part, dict))):
+        if not isinstance(part.get("progress_markers", {}), dict):
+            raise broken_state(f"progress_markers of {name} is no object")
+
+
+def check_catalog(catalog: object, streams: Collection[str]) -> None:
+    """Refuse a catalog of other streams, and one that asks for `connector_logs` as a full table.
+
+    A target that replaces a table with what one run brings would lose all older logs.
+
+    Raises:
+        InputError: If the catalog can't be followed.
+    """
+    if not isinstance(catalog, dict):
+        return
+    try:
+        for entry in catalog["streams"]:
+            _ = entry["schema"]["properties"].keys()
+        entries = Catalog.from_dict(catalog).streams
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError("Wrong catalog: it is not of the form that --discover prints.") from error
+    found = {str(entry.tap_stream_id) for entry in entries}
+    if not found or not found <= set(streams):
+        raise InputError(
+            f"Wrong catalog: its streams are {printable(', '.join(sorted(found))) or 'none'}, "
+            f"this tap's are {' and '.join(streams)}. Make a new one with --discover."
+        )
+    for entry in entries:
+        methods = {entry.replication_method, entry.metadata.root.forced_replication_method}
+        if entry.tap_stream_id == STREAM and not methods <= {None, "", "INCREMENTAL"}:
+            raise InputError(f"Wrong catalog: the replication method of {STREAM} must be INCREMENTAL.")
