@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from tap_connector_logs.errors import InputError, Interrupted, TapError, printable
+from tap_connector_logs.errors import InputError, Interrupted, TapError, TargetGoneError, printable
 from tap_connector_logs.tap import TapConnectorLogs
 
 
@@ -17,6 +17,8 @@ def main() -> None:
     try:
         code = TapConnectorLogs.cli.main(prog_name=TapConnectorLogs.name, standalone_mode=False)
     except TapError as error:
+        if isinstance(error, TargetGoneError):  # what Python still holds for it can't be written, either
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         logger.critical("%s", error)
         code = error.exit_code
     except click.ClickException as error:
@@ -25,11 +27,6 @@ def main() -> None:
     except Interrupted as error:
         logger.critical("Stopped by a signal. The state is written; the next run goes on from there.")
         code = error.exit_code
-    except BrokenPipeError:
-        # Whoever read our output is gone. Nothing that Python still holds for it can be written, either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        logger.critical("The target has closed its input. The next run goes on from the last state it has taken.")
-        code = 1
     sys.exit(code)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
-from tap_connector_logs.instants import BEGINNING, END
+from tap_connector_logs.instants import BEGINNING, END, FIRST
 
 DIGEST_BYTES = 6
 """What an id takes in the state. It is compared with logs that arrive late alone: one log in a hundred billion of
@@ -128,7 +128,7 @@ class Backlog:
 
     def knows(self, since: int) -> bool:
         """Return whether the ids of all that was delivered from an instant on are known."""
-        return any(seam.since <= since for seam in self.seams)
+        return any(seam.since <= max(since, FIRST) for seam in self.seams)
 
     def deliver(self, delivery: Delivery) -> None:
         """Take the time of a page off what is to be read, once all its entries are written."""

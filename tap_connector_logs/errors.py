@@ -121,6 +121,10 @@ class RateLimitError(RefusedError):
         return f"{text} It asks to wait {self.retry_after:.0f} s, until {until:%Y-%m-%d %H:%M:%S} UTC."
 
 
+class TargetGoneError(TapError):
+    """Whoever read our output has closed it."""
+
+
 class ConnectorsFailedError(TapError):
     """Some connectors could not be read; all the others are complete.
 

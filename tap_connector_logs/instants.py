@@ -10,10 +10,12 @@ SECOND = 1_000_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
-_FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _TICK
+FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _TICK
+"""The oldest instant there is."""
+
 _LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _TICK
 
-BEGINNING = _FIRST - 1
+BEGINNING = FIRST - 1
 """Older than any instant: an interval that starts here reaches back as far as the API keeps logs."""
 
 END = _LAST + 1
@@ -44,7 +46,7 @@ def instant_of(moment: datetime) -> int | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     instant = (moment - _EPOCH) // _TICK
-    return instant if _FIRST <= instant <= _LAST else None
+    return instant if FIRST <= instant <= _LAST else None
 
 
 def format_instant(instant: int) -> str:

@@ -16,7 +16,7 @@ from tap_connector_logs.answers import Answer
 from tap_connector_logs.backlog import Backlog, Delivery, Interval, Seam, digest, without
 from tap_connector_logs.client import Client
 from tap_connector_logs.errors import ConnectorError, TapError, UnreadableAnswerError
-from tap_connector_logs.instants import END, MICROSECOND, SECOND, format_instant, parse_instant
+from tap_connector_logs.instants import END, FIRST, MICROSECOND, SECOND, format_instant, parse_instant
 from tap_connector_logs.records import has_id, log_id
 from tap_connector_logs.settings import Settings
 from tap_connector_logs.walk import Step, StuckError, Walk
@@ -121,7 +121,7 @@ class Reading:
         if not seen:
             return None
         self._newest = max(min(instant, server_time) for instant in seen)
-        self._seam_since = self._newest - self._lookback
+        self._seam_since = max(self._newest - self._lookback, FIRST)
         return Seam(self._seam_since, max(seen))
 
     def _select(

@@ -72,7 +72,7 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "lookback_seconds",
-        th.IntegerType(minimum=0, maximum=31_622_400),
+        th.IntegerType(minimum=0),
         default=600,
         title="Lookback",
         description=(

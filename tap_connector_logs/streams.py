@@ -34,7 +34,8 @@ _KEYS = (
 
 _EXTRA = th.Property(
     "extra",
-    th.ObjectType(additional_properties=True),
+    # Without `properties`, even empty ones: flattening would take the column out of the schema with them.
+    th.CustomType({"type": ["object", "null"], "additionalProperties": True}),
     description="All else that the API sent: fields without a column, and values that don't fit theirs.",
 )
 

@@ -20,10 +20,11 @@ from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from singer_sdk.plugin_base import PluginBase
+from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from tap_connector_logs.client import Client
-from tap_connector_logs.errors import ConnectorsFailedError, Interrupted, TapError
+from tap_connector_logs.errors import ConnectorsFailedError, Interrupted, TapError, TargetGoneError
 from tap_connector_logs.inputs import check_catalog, check_state, parse_object, read_object
 from tap_connector_logs.settings import (
     CONFIG_SCHEMA,
@@ -138,9 +139,18 @@ class TapConnectorLogs(Tap):
         """
         try:
             self.sync_all()
+        except BrokenPipeError as error:
+            raise TargetGoneError(
+                "The target has closed its input: its own log tells why. The next run goes on from the last state "
+                "that it has taken."
+            ) from error
         except BaseException:
             self.write_state()
             raise
+        self._raise_failures()
+
+    def _raise_failures(self) -> None:
+        """Raise what left anything unread."""
         if self.ended_by is not None:
             raise self.ended_by
         if self.failures:
@@ -190,6 +200,21 @@ class TapConnectorLogs(Tap):
             if path != "ENV":
                 read_object("settings", Path(path))
         return super().cb_config(ctx, param, value)
+
+    @classmethod
+    @override
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        """Test the connection as the SDK does, and tell whether it failed."""
+        if value == CliTestOptionValue.Disabled.value:
+            return
+        config = ctx.params["config"]
+        tap = cls(config=config.config, parse_env_config=config.parse_env)
+        if value == CliTestOptionValue.Schema.value:
+            tap.write_schemas()
+        else:
+            tap.run_connection_test()
+        tap._raise_failures()
+        ctx.exit()
 
     @classmethod
     @override
