@@ -57,6 +57,11 @@ class Seam:
     newest: int
     digests: list[bytes] = field(default_factory=list)
 
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether there was no room for the ids of this stretch."""
+        return self.since > self.newest
+
     def meets(self, interval: Interval) -> bool:
         """Return whether reading the interval can bring an entry of this stretch again."""
         return interval.since <= self.newest and self.since < interval.until
@@ -80,12 +85,14 @@ class Delivery:
         newest: The newest instant delivered by then, but not after the server's clock; None if there is none.
         seam: On the first page of the time since the last run, the seam that begins there.
         at_seam: Place and digest of the ids that the next run will read again, newest first.
+        undated: Digests of entries without a time that the next page, or the next run, may bring again.
     """
 
     covered: Interval | None
     newest: int | None = None
     seam: Seam | None = None
     at_seam: Sequence[tuple[int, bytes]] = ()
+    undated: Sequence[bytes] = ()
 
 
 @dataclass(slots=True)
@@ -96,11 +103,14 @@ class Backlog:
         newest: Newest instant delivered, but never after the server's clock; None before the first log.
         intervals: The time still to be read, newest first, disjoint.
         seams: Where this reading meets what was delivered before, newest first.
+        undated: Digests of delivered entries without a time, which no seam has a place for.
     """
 
     newest: int | None = None
     intervals: list[Interval] = field(default_factory=list)
     seams: list[Seam] = field(default_factory=list)
+    undated: list[bytes] = field(default_factory=list)
+    _end: int = field(default=END, init=False)
 
     @property
     def low_water(self) -> int | None:
@@ -118,6 +128,7 @@ class Backlog:
         Returns:
             The time since the last run, or None if it lies after `end`.
         """
+        self._end = end
         since = start if self.newest is None else max(start, self.newest - lookback)
         self.intervals = without(self.intervals, Interval(BEGINNING, start))
         if since >= end:
@@ -126,9 +137,10 @@ class Backlog:
         self.intervals = sorted([fresh, *without(self.intervals, fresh)], reverse=True)
         return fresh
 
-    def knows(self, since: int) -> bool:
-        """Return whether the ids of all that was delivered from an instant on are known."""
-        return any(seam.since <= max(since, FIRST) for seam in self.seams)
+    def may_repeat(self, since: int) -> bool:
+        """Return whether the ids of some logs delivered from an instant on are not known any more."""
+        knows_all = any(seam.since <= max(since, FIRST) for seam in self.seams)
+        return self.newest is not None and (not knows_all or any(seam.is_forgotten for seam in self.seams))
 
     def deliver(self, delivery: Delivery) -> None:
         """Take the time of a page off what is to be read, once all its entries are written."""
@@ -139,13 +151,18 @@ class Backlog:
             self.seams[0].add(place, key)
         if delivery.covered is not None:
             self.intervals = without(self.intervals, delivery.covered)
-        self._drop_seams()
+        self.undated = list(dict.fromkeys([*delivery.undated, *(self.undated if self.intervals else ())]))
+        self._make_room()
 
-    def _drop_seams(self) -> None:
+    def _make_room(self) -> None:
         """Keep the seam of this run, and of the older ones those still ahead, as far as the state has room."""
-        kept, room = self.seams[:1], MOST_DIGESTS - sum(len(seam.digests) for seam in self.seams[:1])
-        for seam in self.seams[1:]:
+        del self.undated[MOST_DIGESTS // 2 :]
+        ahead = [*self.intervals, Interval(self._end, END)]
+        room = MOST_DIGESTS - len(self.undated)
+        kept: list[Seam] = []
+        for seam in self.seams:
+            if kept and not any(seam.meets(interval) for interval in ahead):
+                continue
             room -= len(seam.digests)
-            if room >= 0 and any(seam.meets(interval) for interval in self.intervals):
-                kept.append(seam)
+            kept.append(seam if room >= 0 else Seam(seam.newest + 1, seam.newest))
         self.seams = kept

@@ -1,7 +1,7 @@
 """Reading connectors: whose page comes next, and what of it has not been delivered before.
 
-Pages are fetched ahead of being delivered, so nothing here changes a backlog: each page says what it is to the
-backlog of its connector, and whoever has written its entries tells the backlog then.
+Reading a page takes nothing off a backlog: each page says what it is to the backlog of its connector, and whoever has
+written its entries tells the backlog then. So a page may be read before the one ahead of it is written.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tap_connector_logs.answers import Answer
-from tap_connector_logs.backlog import Backlog, Delivery, Interval, Seam, digest, without
+from tap_connector_logs.backlog import MOST_DIGESTS, Backlog, Delivery, Interval, Seam, digest, without
 from tap_connector_logs.client import Client
-from tap_connector_logs.errors import ConnectorError, TapError, UnreadableAnswerError
+from tap_connector_logs.errors import ConnectorError, ServerError, TapError, UnreadableAnswerError
 from tap_connector_logs.instants import END, FIRST, MICROSECOND, SECOND, format_instant, parse_instant
 from tap_connector_logs.records import has_id, log_id
 from tap_connector_logs.settings import Settings
@@ -24,6 +24,8 @@ from tap_connector_logs.walk import Step, StuckError, Walk
 logger = logging.getLogger(__name__)
 
 Entry = Mapping[str, Any]
+
+_MOST_SERVER_ERRORS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +85,14 @@ class Reading:
         self._seam_since = END
         self._seams = [seam for seam in backlog.seams if seam.meets(interval)]
         self._known = frozenset(known for seam in self._seams for known in seam.digests)
+        self._unseen = set(self._known)
+        self._undated = {known for seam in backlog.seams for known in seam.digests} | set(backlog.undated)
         self._meets = [seam.newest for seam in self._seams if seam.digests and seam.newest < interval.until]
+        self._undated_before: set[bytes] = set()
         self._oldest = END
-        self._held: list[Entry] = []
-        self._undated: set[bytes] = set()
+        self._held: list[tuple[int, Entry]] = []
+        self._at_seam = 0
+        self._burst: int | None = None
 
     def take(self, answer: Answer, tally: Tally) -> Page:
         """Take in the answer to `walk.before`.
@@ -102,14 +108,18 @@ class Reading:
                 f"For the logs of connector {self.connector_identifier} the API answers with the same page whatever "
                 "`before` asks for, or with no usable log_time at all."
             ) from None
-        seam = None
-        if self._is_fresh and step.covered is not None:
-            self._is_fresh = False
-            seam = self._begin_seam(step, instants, answer.server_time)
-        entries, at_seam = self._select(answer.entries, instants, step, tally)
         self._oldest = min([self._oldest, *step.places])
         self._report(step, tally)
-        return Page(self.connector_identifier, entries, Delivery(step.covered, self._newest, seam, at_seam))
+        if step.covered is None:
+            return Page(self.connector_identifier, (), Delivery(None))
+        seam = None
+        if self._is_fresh:
+            self._is_fresh = False
+            seam = self._begin_seam(step, instants, answer.server_time)
+        entries, at_seam, undated = self._select(answer.entries, instants, step, tally)
+        tally.logs += len(entries)
+        delivery = Delivery(step.covered, self._newest, seam, at_seam, undated)
+        return Page(self.connector_identifier, entries, delivery)
 
     def _begin_seam(self, step: Step, instants: Sequence[int | None], server_time: int) -> Seam | None:
         """Find where the next run will meet this one.
@@ -117,44 +127,56 @@ class Reading:
         A log of the future must not make the next run begin in the future, and miss what is written until then.
         """
         seen = [instant for position in step.deliver if (instant := instants[position]) is not None]
-        seen += [] if self._newest is None else [self._newest]
-        if not seen:
+        before = [] if self._newest is None else [self._newest]
+        if not seen and not before:
             return None
-        self._newest = max(min(instant, server_time) for instant in seen)
+        self._newest = max([*(min(instant, server_time) for instant in seen), *before])
         self._seam_since = max(self._newest - self._lookback, FIRST)
-        return Seam(self._seam_since, max(seen))
+        return Seam(self._seam_since, max([*seen, *before]))
 
     def _select(
         self, entries: Sequence[Entry], instants: Sequence[int | None], step: Step, tally: Tally
-    ) -> tuple[list[Entry], list[tuple[int, bytes]]]:
-        """Return what has not been delivered before, and what the seam must know for the next run."""
-        found = [(step.places[i], entries[i], instants[i] is None) for i in step.deliver]
-        if step.burst is not None:  # the page before may have shown others of the entries that no page holds whole
+    ) -> tuple[list[Entry], list[tuple[int, bytes]], list[bytes]]:
+        """Return what has not been delivered before, and what the next page and the next run must know of it."""
+        cut = step.covered.since if step.covered is not None else END
+        found = [(step.places[i], step.latest[i], entries[i], instants[i] is None) for i in step.deliver]
+        if step.burst is not None or step.gone is not None:  # this page need not hold all that was held back
             shown = {log_id(entry) for entry in entries}
-            found += [(step.burst, entry, False) for entry in self._held if log_id(entry) not in shown]
+            found += [
+                (place, place, entry, False)
+                for place, entry in self._held
+                if place >= cut and log_id(entry) not in shown
+            ]
         selected: list[Entry] = []
         at_seam: dict[bytes, int] = {}
-        undated: set[bytes] = set()
-        for place, entry, is_undated in found:
-            is_at_seam = place >= self._seam_since
+        undated: list[bytes] = []
+        undated_here: set[bytes] = set()
+        for place, latest, entry, is_undated in found:
+            is_at_seam = latest >= self._seam_since
             may_be_known = is_undated or any(seam.since <= place <= seam.newest for seam in self._seams)
             key = digest(log_id(entry)) if is_at_seam or may_be_known else b""
             if is_at_seam:
-                at_seam[key] = place
+                at_seam[key] = latest
+            elif is_undated and (place < cut or self._newest is None):
+                undated.append(key)
+            self._unseen.discard(key)
+            is_known = key in self._known
             if is_undated:
-                undated.add(key)
-            if may_be_known and (key in self._known or key in self._undated):
+                is_known = is_known or key in self._undated or key in self._undated_before
+                undated_here.add(key)
+            if is_known:
                 continue
             selected.append(entry)
             tally.without_time += is_undated
             tally.without_id += not has_id(entry)
-        if step.burst is not None and step.burst >= self._seam_since:  # nor need the next run be shown the same ones
-            at_seam |= dict.fromkeys(self._known - at_seam.keys(), step.burst)
-        if step.covered is not None:
-            self._held = [entries[position] for position in step.held]
-            self._undated = undated
-        tally.logs += len(selected)
-        return selected, [(place, key) for key, place in at_seam.items()]
+        self._undated_before = undated_here
+        self._held = [(step.places[position], entries[position]) for position in step.held]
+        self._at_seam += len(at_seam)
+        if step.burst is not None and step.burst >= self._seam_since:
+            self._burst = step.burst
+        if self.walk.done and self._burst is not None:  # the next run need not be shown the same of a burst as this one
+            at_seam |= dict.fromkeys(sorted(self._unseen)[: max(0, MOST_DIGESTS - self._at_seam)], self._burst)
+        return selected, [(place, key) for key, place in at_seam.items()], undated
 
     def _report(self, step: Step, tally: Tally) -> None:
         """Tell the user of logs that this API can't give, or doesn't keep."""
@@ -205,6 +227,7 @@ class Reader:
         self._settings = settings
         self._backlogs = backlogs
         self._unit = MICROSECOND
+        self._server_errors = 0
 
     def pages(self) -> Iterator[Page]:
         """Yield the pages that hold something to deliver, newest first for each connector.
@@ -224,12 +247,12 @@ class Reader:
         """Yield the intervals of a connector that this run is to read, and whether each is the newest."""
         settings = self._settings
         fresh = backlog.open(lookback=settings.lookback_seconds * SECOND, start=settings.start, end=settings.end)
-        if fresh is not None and backlog.newest is not None and not backlog.knows(fresh.since):
+        if fresh is not None and backlog.newest is not None and backlog.may_repeat(fresh.since):
             logger.warning(
                 "Connector %s: logs from %s to %s may come a second time, for the state does not hold all of their "
                 "ids. A loader that updates by key is not affected.",
                 connector_identifier,
-                format_instant(fresh.since),
+                format_instant(max(fresh.since, FIRST)),
                 format_instant(backlog.newest),
             )
         for interval in without(backlog.intervals, Interval(settings.end, END)):
@@ -246,10 +269,14 @@ class Reader:
             try:
                 answer = self._client.list_logs(connector_identifier, limit=walk.limit, before=walk.before)
                 page = reading.take(answer, self.tally)
-            except (ConnectorError, UnreadableAnswerError) as error:
+            except (ConnectorError, UnreadableAnswerError, ServerError) as error:
+                self._server_errors += isinstance(error, ServerError)
+                if self._server_errors == min(_MOST_SERVER_ERRORS, len(self._backlogs)):
+                    raise  # it is not the connector that fails, but the API
                 self.failures[connector_identifier] = error
                 logger.error("%s Connector %s is skipped.", error, connector_identifier)  # noqa: TRY400 - one line
                 continue
+            self._server_errors = 0
             self._unit = max(self._unit, walk.unit)
             if page.delivery.covered is None:
                 readings.appendleft(reading)  # it has to ask again, and what it learns then serves all

@@ -9,7 +9,8 @@
         "seams": [{"since": "...", "newest": "...", "digests": "base64, 6 bytes an id"}]}]}}}
 
 `replication_key_value` is the low-water mark: a reader that knows nothing of the rest is right with it.
-`newest` and `backlog` are there only while something is left to read.
+`newest` and `backlog` are there only while something is left to read, `undated` (digests like those of a seam) only
+where entries without a time need it.
 """
 
 from __future__ import annotations
@@ -98,10 +99,12 @@ def _write_backlog(backlog: Backlog) -> dict[str, Any]:
             {
                 "since": format_instant(seam.since),
                 "newest": format_instant(seam.newest),
-                "digests": b64encode(b"".join(seam.digests)).decode(),
+                "digests": _write_digests(seam.digests),
             }
             for seam in backlog.seams
         ]
+    if backlog.undated:
+        written["undated"] = _write_digests(backlog.undated)
     return written
 
 
@@ -127,26 +130,34 @@ def _read_backlog(partition: dict[str, Any], name: str) -> Backlog:
         for interval in _objects(partition.get("backlog", []), f"backlog of {name}")
     ]
     newest = partition.get("newest", None if intervals else partition.get("replication_key_value"))
-    seams = []
-    for seam in _objects(partition.get("seams", []), f"seams of {name}"):
-        try:
-            digests = b64decode(seam.get("digests", ""), validate=True)
-        except (ValueError, TypeError) as error:
-            raise broken_state(f"digests of {name} is not base64") from error
-        if len(digests) % DIGEST_BYTES:
-            raise broken_state(f"digests of {name} is cut short")
-        seams.append(
-            Seam(
-                _instant(seam.get("since"), f"since of {name}"),
-                _instant(seam.get("newest"), f"newest of {name}"),
-                [digests[start : start + DIGEST_BYTES] for start in range(0, len(digests), DIGEST_BYTES)],
-            )
+    seams = [
+        Seam(
+            _instant(seam.get("since"), f"since of {name}"),
+            _instant(seam.get("newest"), f"newest of {name}"),
+            _read_digests(seam.get("digests", ""), name),
         )
+        for seam in _objects(partition.get("seams", []), f"seams of {name}")
+    ]
     return Backlog(
         newest=None if newest is None else _instant(newest, f"bookmark of {name}"),
         intervals=sorted(intervals, reverse=True),
         seams=seams,
+        undated=_read_digests(partition.get("undated", ""), name),
     )
+
+
+def _write_digests(digests: list[bytes]) -> str:
+    return b64encode(b"".join(digests)).decode()
+
+
+def _read_digests(text: Any, name: str) -> list[bytes]:
+    try:
+        joined = b64decode(text, validate=True)
+    except (ValueError, TypeError) as error:
+        raise broken_state(f"digests of {name} is not base64") from error
+    if len(joined) % DIGEST_BYTES:
+        raise broken_state(f"digests of {name} is cut short")
+    return [joined[start : start + DIGEST_BYTES] for start in range(0, len(joined), DIGEST_BYTES)]
 
 
 def _key(team_id: object, connector_identifier: object) -> tuple[str, str]:

@@ -12,11 +12,11 @@ I/O and needs no ids, so it is right or wrong by itself, whatever `before` means
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from tap_connector_logs.backlog import Interval
-from tap_connector_logs.instants import BEGINNING, END, MICROSECOND, MILLISECOND, SECOND, ceil_to
+from tap_connector_logs.instants import BEGINNING, END, FIRST, MICROSECOND, MILLISECOND, SECOND, ceil_to
 
 _UNITS = (MICROSECOND, MILLISECOND, SECOND)
 _DESCENTS = (0, MICROSECOND, MILLISECOND, SECOND)
@@ -31,7 +31,8 @@ class Step:
     """What to do with one page.
 
     Attributes:
-        places: The instant at which each entry of the page stands.
+        places: The instant at which each entry of the page stands; for one without a time, at the earliest.
+        latest: Likewise, for one without a time, at the latest.
         deliver: Positions in the page of the entries to deliver.
         held: Positions of the entries held back: the next page must bring them again.
         covered: The time that is read for good once `deliver` is delivered, or None.
@@ -41,6 +42,7 @@ class Step:
     """
 
     places: Sequence[int]
+    latest: Sequence[int] = ()
     deliver: Sequence[int] = ()
     held: Sequence[int] = ()
     covered: Interval | None = None
@@ -70,7 +72,7 @@ class Walk:
     _cursor: int = field(init=False, default=END)
     _unit_asked: int = field(init=False, default=MICROSECOND)
     _below: int | None = field(init=False, default=None)
-    _descents: Iterator[int] = field(init=False, default=iter(()))
+    _descents: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         """Ask from a whole second first: every server reads that in the same way."""
@@ -88,7 +90,7 @@ class Walk:
 
         Args:
             instants: One for each entry, in the page's order; None where the entry has no usable time. Such
-                an entry takes the place of the next older one that has a time.
+                an entry stands between those with a time around it.
 
         Returns:
             What to deliver. `before` then says what to ask next, unless the walk is `done`.
@@ -109,7 +111,7 @@ class Walk:
             self._below = None
 
         proves_seam, gone = self._held is not None, None
-        if self._held in places:
+        if self._held in instants:  # an entry without a time proves nothing
             self.unit = max(self.unit, self._unit_asked)
         elif self._held is not None:
             if self._ask_coarser(self._held):
@@ -120,25 +122,24 @@ class Walk:
         if not is_full or oldest < self.interval.since:
             self.done = True
             cut = self.interval.since
-        elif (newer := self._ask_below(places, oldest)) is not None:
+        elif (newer := self._ask_below(places, oldest, has_undated=None in instants)) is not None:
             cut = newer
         else:
             burst = cut = oldest
             self.done = oldest == self.interval.since
-            self._held, self._below = None, oldest
-            self._descents = iter(_DESCENTS)
+            self._held, self._below, self._descents = None, oldest, 0
             self._descend()
         step = self._deliver(places, instants, cut)
         return replace(step, proves_seam=proves_seam, gone=gone, burst=burst)
 
-    def _ask_below(self, places: Sequence[int], oldest: int) -> int | None:
+    def _ask_below(self, places: Sequence[int], oldest: int, *, has_undated: bool) -> int | None:
         """Hold the oldest instant back and ask for it again; return the instant above it.
 
         None means that no request would bring more of it: a page can't hold what lies at this instant, or
         within the server's precision of it.
         """
-        newer = min((place for place in places if place > oldest), default=None)
-        if newer is None:
+        newer = min((place for place in places if place > oldest), default=oldest + 1)
+        if newer == oldest + 1 and oldest == max(places) and not has_undated:
             return None
         for cursor in (newer, oldest + 1):
             before = _request(cursor, self.unit)
@@ -158,24 +159,26 @@ class Walk:
 
     def _descend(self) -> None:
         """Ask for what lies below a burst, further down each time."""
-        down = next(self._descents, None)
-        if down is None or self._below is None:
+        if self._below is None or self._descents == len(_DESCENTS):
             raise StuckError
-        self.before = self._below - down
+        self.before = self._below - _DESCENTS[self._descents]
+        self._descents += 1
+        self.done |= self.before < FIRST
 
     def _deliver(self, places: Sequence[int], instants: Sequence[int | None], cut: int) -> Step:
         """Deliver what the interval holds at `cut` and newer, and shrink it to what is older."""
         since, until = self.interval.since, self.interval.until
+        latest = places if None not in instants else _places(instants[::-1], otherwise=until - 1)[::-1]
         deliver: list[int] = []
         held: list[int] = []
         for position, place in enumerate(places):
-            if since <= place < until:
+            if place < until and latest[position] >= since:
                 # An entry without a time is delivered at first sight: the next page may place it elsewhere.
                 (deliver if place >= cut or instants[position] is None else held).append(position)
         cut = min(cut, until)
         self.interval = Interval(since, cut)
         covered = Interval(cut, until) if cut < until else None
-        return Step(places, deliver, held, covered)
+        return Step(places, latest, deliver, held, covered)
 
 
 def _places(instants: Sequence[int | None], *, otherwise: int) -> Sequence[int]:

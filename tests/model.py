@@ -42,6 +42,7 @@ class ModelApi:
     shuffles_ties: bool = False
     server_time: int = FIRST + 10**8 * SECOND
     before_request: Callable[[int], None] = lambda _: None
+    watch: Callable[[list[str]], None] = lambda _: None
     requests: int = 0
     random: random.Random = field(default_factory=lambda: random.Random(7))
 
@@ -55,6 +56,7 @@ class ModelApi:
             logs = [log for log in logs if log.instant < cut or (self.inclusive and log.instant == cut)]
         tie_break = (lambda _: self.random.random()) if self.shuffles_ties else (lambda log: log.id)
         newest_first = sorted(logs, key=lambda log: (-log.instant, tie_break(log)))[:limit]
+        self.watch([log.id for log in newest_first])
         return Answer([_entry(log) for log in newest_first], None, self.server_time)
 
 
