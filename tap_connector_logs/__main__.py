@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import click
@@ -24,8 +25,10 @@ def main() -> None:
     except click.ClickException as error:
         logger.critical("%s Try --help.", printable(error.format_message()))
         code = InputError.exit_code
+    except click.Abort:  # what click makes of an interrupt before the tap has begun
+        code = Interrupted(signal.SIGINT).exit_code
     except Interrupted as error:
-        logger.critical("Stopped by a signal. The state is written; the next run goes on from there.")
+        logger.critical("Stopped by a signal. The next run goes on from the last state written.")
         code = error.exit_code
     sys.exit(code)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 import time
 from collections.abc import Generator
@@ -39,6 +40,9 @@ _LONGEST_BACKOFF_SECONDS = 60
 _LONGEST_CONNECT_SECONDS = 10
 _MOST_BYTES = 64 * 2**20
 _CHUNK_BYTES = 2**16
+
+# A proxy's URL may hold its password.
+_USER_OF_URL = re.compile(r"//[^/\s]*@")
 
 
 class Client:
@@ -126,7 +130,7 @@ class Client:
                 url, params=parameters, timeout=self._timeout, allow_redirects=False, stream=True
             ) as response:
                 content = _read(response, what)
-        except (OSError, HTTPError) as error:  # requests lets some of both through
+        except (OSError, HTTPError, TypeError, ValueError) as error:  # requests lets some of each through
             raise self._unreachable(what, error) from error
         logger.debug(
             "GET %s: %d, %d bytes in %.3f s",
@@ -144,10 +148,10 @@ class Client:
             now=datetime.now(UTC),
         )
 
-    def _unreachable(self, what: str, error: OSError | HTTPError) -> UnreachableError:
+    def _unreachable(self, what: str, error: Exception) -> UnreachableError:
         """Return the error that tells why there is no answer."""
         cause = _innermost(error)
-        reason = printable(f"{type(cause).__name__}: {cause}")
+        reason = printable(_USER_OF_URL.sub("//", f"{type(cause).__name__}: {cause}"))
         if isinstance(cause, ssl.SSLCertVerificationError):
             return UnreachableError(
                 f"The certificate of {self._host} is not trusted: {reason}. If a proxy on the way has its own "

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -247,8 +248,12 @@ def _unknown_names(config: Mapping[str, Any], known: Iterable[str]) -> Iterator[
 
 def _incomplete_batches(batch_config: object) -> Iterator[str]:
     """Name what the SDK needs and its schema doesn't ask for."""
-    if isinstance(batch_config, dict) and batch_config and not {"encoding", "storage"} <= batch_config.keys():
+    if not isinstance(batch_config, dict) or not batch_config:
+        return
+    if not {"encoding", "storage"} <= batch_config.keys():
         yield "batch_config must have both encoding and storage"
+    elif batch_config["encoding"] == {"format": "parquet"} and find_spec("pyarrow") is None:
+        yield "batch_config asks for parquet, for which the package pyarrow must be installed beside the tap"
 
 
 _EXPECTATIONS = {

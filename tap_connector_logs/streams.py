@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream
 from singer_sdk import typing as th
+from singer_sdk.batch import Batcher
 from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
@@ -18,6 +19,9 @@ from tap_connector_logs.settings import INT64_MAX
 from tap_connector_logs.state import REPLICATION_KEY, STREAM, Bookmarks
 
 if TYPE_CHECKING:
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
+    from singer_sdk.helpers.types import Context
+
     from tap_connector_logs.tap import TapConnectorLogs
 
 _INT32 = th.IntegerType(minimum=-INT32_MAX, maximum=INT32_MAX)
@@ -38,9 +42,6 @@ _EXTRA = th.Property(
     th.CustomType({"type": ["object", "null"], "additionalProperties": True}),
     description="All else that the API sent: fields without a column, and values that don't fit theirs.",
 )
-
-_RECORDS_FOR_EACH_STATE_ENTRY = 10
-_SECONDS_BETWEEN_STATES = 30
 
 
 class _ConnectorStream(Stream):
@@ -67,7 +68,7 @@ class ConnectorsStream(_ConnectorStream):
     """The connectors that the credential may see."""
 
     name = "connectors"
-    primary_keys: ClassVar[tuple[str, ...]] = ("team_id", "connector_identifier")
+    primary_keys = ("team_id", "connector_identifier")
     selected_by_default = False
     schema: ClassVar[dict[str, Any]] = th.PropertiesList(
         *_KEYS,
@@ -92,7 +93,7 @@ class ConnectorLogsStream(_ConnectorStream):
     """
 
     name = STREAM
-    primary_keys: ClassVar[tuple[str, ...]] = ("team_id", "connector_identifier", "id")
+    primary_keys = ("team_id", "connector_identifier", "id")
     replication_key = REPLICATION_KEY
     schema: ClassVar[dict[str, Any]] = th.PropertiesList(
         *_KEYS,
@@ -108,10 +109,24 @@ class ConnectorLogsStream(_ConnectorStream):
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Take over what is selected; a catalog that names no replication key changes nothing about it."""
+        """Take over what is selected; a catalog that names no keys changes nothing about them."""
         super().apply_catalog(catalog)
         self.forced_replication_method = None
         self.replication_key = REPLICATION_KEY
+        self.primary_keys = self.primary_keys or type(self).primary_keys
+
+    @override
+    def get_batches(
+        self, batch_config: BatchConfig, context: Context | None = None
+    ) -> Iterable[tuple[BaseBatchFileEncoding, list[str]]]:
+        """Write batch files of the same records that messages would hold: the SDK's own leaves maps aside."""
+        batcher = Batcher(tap_name=self.tap_name, stream_name=self.name, batch_config=batch_config)
+        records = (
+            message.record
+            for record in self._sync_records(context, write_messages=False)
+            for message in self._generate_record_messages(record)
+        )
+        return ((batch_config.encoding, manifest) for manifest in batcher.get_batches(records))
 
     @property
     @override
@@ -139,7 +154,6 @@ class ConnectorLogsStream(_ConnectorStream):
         backlogs = {name: bookmarks.load(settings.team_id, name) for name in tap.connector_identifiers}
         reader = Reader(tap.client, settings, backlogs)
         tap.failures = reader.failures
-        pace = _StatePace(connectors=len(backlogs))
         began = time.monotonic()
         try:
             for page in reader.pages():
@@ -150,39 +164,26 @@ class ConnectorLogsStream(_ConnectorStream):
                         yield log_record(entry, team_id=settings.team_id, connector_identifier=name)
                     backlogs[name].deliver(page.delivery)
                     bookmarks.save(settings.team_id, name, backlogs[name])
-                    if pace.is_due(len(page.entries)):
+                    if tap.has_room_for_state:
                         tap.write_state()
         finally:
+            tally = reader.tally
             self.logger.info(
-                "Read %d logs of %d connectors with %d requests in %.1f s (%.1f s of them waiting to try again).",
-                reader.tally.logs,
+                "Read %d logs of %d connectors with %d requests in %.1f s, %.1f s of them waiting to try again; "
+                "%d seams checked, %d holes, %d bursts.",
+                tally.logs,
                 len(backlogs),
                 tap.client.requests_made,
                 time.monotonic() - began,
                 tap.client.seconds_waited,
+                tally.seams,
+                tally.holes,
+                tally.bursts,
             )
-            if reader.tally.without_time or reader.tally.without_id:
+            if tally.without_time or tally.without_id:
                 self.logger.warning(
                     "%d logs had no usable log_time and were delivered with null; %d had no usable id and were given "
                     "one made of their content. What the API sent instead is in the column extra.",
-                    reader.tally.without_time,
-                    reader.tally.without_id,
+                    tally.without_time,
+                    tally.without_id,
                 )
-
-
-class _StatePace:
-    """Says when to write the state: often enough to lose little, and small beside the records."""
-
-    def __init__(self, *, connectors: int) -> None:
-        self._records_between = _RECORDS_FOR_EACH_STATE_ENTRY * connectors
-        self._records = 0
-        self._written_at = time.monotonic()
-
-    def is_due(self, records: int) -> bool:
-        """Count the records of a page, and tell whether the state is due after them."""
-        self._records += records
-        now = time.monotonic()
-        if self._records < self._records_between and now - self._written_at < _SECONDS_BETWEEN_STATES:
-            return False
-        self._records, self._written_at = 0, now
-        return True

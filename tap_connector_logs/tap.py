@@ -16,7 +16,6 @@ from typing import IO, Any, ClassVar
 import click
 from dotenv import dotenv_values
 from singer_sdk import Stream, Tap
-from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from singer_sdk.plugin_base import PluginBase
@@ -24,7 +23,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from tap_connector_logs.client import Client
-from tap_connector_logs.errors import ConnectorsFailedError, Interrupted, TapError, TargetGoneError
+from tap_connector_logs.errors import ConnectorsFailedError, Interrupted, TapError, TargetGoneError, printable
 from tap_connector_logs.inputs import check_catalog, check_state, parse_object, read_object
 from tap_connector_logs.settings import (
     CONFIG_SCHEMA,
@@ -36,6 +35,7 @@ from tap_connector_logs.settings import (
     wrong_settings,
 )
 from tap_connector_logs.streams import ConnectorLogsStream, ConnectorsStream
+from tap_connector_logs.writer import MessageWriter
 
 
 class TapConnectorLogs(Tap):
@@ -48,7 +48,6 @@ class TapConnectorLogs(Tap):
 
     name = TAP_NAME
     config_jsonschema = deepcopy(CONFIG_SCHEMA)  # to which the SDK adds settings of its own
-    message_writer_class = MsgSpecWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
         TapCapabilities.STATE,
@@ -86,11 +85,16 @@ class TapConnectorLogs(Tap):
         level = self.logger.level
         self.logger.setLevel(logging.WARNING)  # the SDK tells what it does not do
         try:
-            super().__init__(config=config, validate_config=validate_config, **kwargs)
+            super().__init__(
+                config=config,
+                validate_config=validate_config,
+                message_writer=MessageWriter(self.uninterrupted),
+                **kwargs,
+            )
         except ConfigValidationError as error:
             raise wrong_settings(error.errors) from error
         except MappingError as error:
-            raise wrong_settings([f"stream_maps: {error}"]) from error
+            raise wrong_settings([f"stream_maps: {printable(error)}"]) from error
         finally:
             self.logger.setLevel(level)
 
@@ -124,6 +128,11 @@ class TapConnectorLogs(Tap):
             )
         return usable
 
+    @property
+    def has_room_for_state(self) -> bool:
+        """Whether a state written now stays small beside the records."""
+        return isinstance(self.message_writer, MessageWriter) and self.message_writer.has_room_for_state
+
     def write_state(self) -> None:
         """Write the state of all pages that have been written whole."""
         # Batch messages leave later than the records that they name: the SDK writes the state after each.
@@ -144,6 +153,9 @@ class TapConnectorLogs(Tap):
                 "The target has closed its input: its own log tells why. The next run goes on from the last state "
                 "that it has taken."
             ) from error
+        except MappingError as error:
+            self.write_state()
+            raise wrong_settings([f"stream_maps: {printable(error)}"]) from error
         except BaseException:
             self.write_state()
             raise
@@ -158,16 +170,17 @@ class TapConnectorLogs(Tap):
 
     @contextmanager
     def uninterrupted(self) -> Iterator[None]:
-        """Let a signal end the run only after this block, so that no message is cut in two.
+        """Let a signal end the run only after this block, and after the one around it.
 
         A second signal doesn't wait.
         """
+        outermost = not self._is_uninterrupted
         self._is_uninterrupted = True
         try:
             yield
         finally:
-            self._is_uninterrupted = False
-        if self._signal is not None:
+            self._is_uninterrupted = not outermost
+        if self._signal is not None and outermost:
             raise Interrupted(self._signal)
 
     # The SDK writes the state inside the signal handler, amid a record perhaps, and exits with 0: an orchestrator

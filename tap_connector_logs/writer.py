@@ -1,0 +1,39 @@
+"""The way out: each message leaves whole, whatever signal comes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.singerlib.messages import Message, StateMessage
+from typing_extensions import override
+
+_BYTES_FOR_EACH_OF_STATE = 10
+
+
+class MessageWriter(MsgSpecWriter):
+    """Writes messages to stdout, and knows when there is room for a state among them."""
+
+    def __init__(self, uninterrupted: Callable[[], AbstractContextManager[None]]) -> None:
+        """Write each message inside a block that no signal can end early."""
+        self._uninterrupted = uninterrupted
+        self._bytes_since_state = 0
+        self._bytes_of_state = 0
+
+    @property
+    def has_room_for_state(self) -> bool:
+        """Whether the states written, with another one now, stay a tenth of the output."""
+        return self._bytes_since_state >= _BYTES_FOR_EACH_OF_STATE * self._bytes_of_state
+
+    @override
+    def write_message(self, message: Message) -> None:
+        line = self.format_message(message)
+        if isinstance(message, StateMessage):
+            self._bytes_of_state, self._bytes_since_state = len(line), 0
+        else:
+            self._bytes_since_state += len(line)
+        with self._uninterrupted():
+            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.flush()
