@@ -1,0 +1,598 @@
+"""The client against servers that fail in every way that HTTP, TCP and TLS have."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import logging
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator.process import Simulator
+from simulator.switches import FaultKind
+from tap_connector_logs.client import MOST_TRIES, Client
+from tap_connector_logs.errors import (
+    ConnectorError,
+    CredentialError,
+    RateLimitError,
+    RefusedError,
+    ServerError,
+    TapError,
+    UnreachableError,
+    UnreadableAnswerError,
+)
+from tap_connector_logs.settings import CONFIG_SCHEMA, Settings, parse_settings
+from tests.raw_server import (
+    Behaviour,
+    RawServer,
+    answer,
+    close,
+    cut_and_reset,
+    drip,
+    head_and_body,
+    reset,
+    say_nothing,
+    send,
+    zeros_in_gzip,
+)
+
+CREDENTIAL = "canary-c0ffee"
+LOGS = [{"id": "123-foo", "log_time": "2025-01-01T00:00:00Z"}]
+GOOD = answer({"logs": LOGS})
+
+Connect = Callable[..., Client]
+
+
+def settings_of(url: str, **settings: Any) -> Settings:
+    given = {"team_id": 936506, "api_url": url, "max_wait_seconds": 0, "request_timeout_seconds": 20, **settings}
+    if not {"api_key", "bearer_token"} & set(given):
+        given["api_key"] = CREDENTIAL
+    return parse_settings(given, CONFIG_SCHEMA)
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what the environment says of proxies, certificates and passwords."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture(scope="module")
+def simulator_of_all() -> Iterator[Simulator]:
+    with Simulator(fleet="uniform", connectors=1, logs=30, history_days=1) as process:
+        yield process
+
+
+@pytest.fixture
+def simulator(simulator_of_all: Simulator) -> Simulator:
+    simulator_of_all.reset_switches()
+    simulator_of_all.reset_requests()
+    return simulator_of_all
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a certificate of this machine that nobody trusts; its key stands in the same file."""
+    folder = tmp_path_factory.mktemp("certificate")
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout key -out certificate"
+    )
+    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    both = folder / "both.pem"
+    both.write_bytes((folder / "key").read_bytes() + (folder / "certificate").read_bytes())
+    return both
+
+
+@pytest.fixture
+def tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def client_of(server: RawServer, **settings: Any) -> Client:
+    return Client(settings_of(server.url, **settings))
+
+
+def read(client: Client) -> list[dict[str, Any]]:
+    return client.list_logs("T3S70", limit=1000, before=None).entries
+
+
+def failure(*behaviours: Behaviour, **settings: Any) -> tuple[TapError, int]:
+    """Return what the client raises against a server, and how many requests it has made."""
+    with RawServer(*behaviours) as server:
+        with pytest.raises(TapError) as caught:
+            read(client_of(server, **settings))
+        return caught.value, len(server.requests)
+
+
+def refusal(status: int, code: str | None = None, message: object = "No.", **headers: str) -> Behaviour:
+    error = {"message": message} | ({"code": code} if code else {})
+    body = {"meta": {"request_id": "request-7"}, "error": error}
+    return answer(body, status=status, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+# What is asked
+
+
+def test_a_request_names_team_connector_limit_and_the_time_before_which_to_read() -> None:
+    with RawServer(GOOD) as server:
+        client_of(server).list_logs("T3S70", limit=5, before=1_735_689_600_000_000)
+        client_of(server).list_logs("T3S70", limit=1000, before=1_735_689_600_000_001)
+        client_of(server).list_logs("T3S70", limit=1, before=None)
+    path = "/v1/teams/936506/connector_builder/connectors/T3S70/logs"
+    assert [request.splitlines()[0] for request in server.requests] == [
+        f"GET {path}?limit=5&before=2025-01-01T00%3A00%3A00Z HTTP/1.1",
+        f"GET {path}?limit=1000&before=2025-01-01T00%3A00%3A00.000001Z HTTP/1.1",
+        f"GET {path}?limit=1 HTTP/1.1",
+    ]
+
+
+def test_the_list_of_connectors_is_asked_for_without_their_configurations() -> None:
+    with RawServer(answer({"count": 0, "connectors": []})) as server:
+        client_of(server, api_url=f"{server.url}/").list_connectors()
+    assert server.requests[0].startswith("GET /v1/teams/936506/connector_builder/connectors HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("name", ["api_key", "bearer_token"])
+def test_either_credential_is_sent_as_a_bearer_and_in_no_other_place(name: str) -> None:
+    with RawServer(GOOD) as server:
+        read(client_of(server, **{name: CREDENTIAL}))
+    assert f"\r\nAuthorization: Bearer {CREDENTIAL}\r\n" in server.requests[0]
+    assert server.requests[0].count(CREDENTIAL) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "sent"),
+    [({}, f"tap-connector-logs/{version('tap-connector-logs')}"), ({"user_agent": "nightly (ops@x.y)"}, None)],
+)
+def test_the_user_agent_is_the_tap_or_what_the_settings_say(settings: dict[str, str], sent: str | None) -> None:
+    with RawServer(GOOD) as server:
+        read(client_of(server, **settings))
+    assert f"\r\nUser-Agent: {sent or settings['user_agent']}\r\n" in server.requests[0]
+
+
+def test_a_netrc_entry_does_not_take_the_credentials_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password something\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with RawServer(GOOD) as server:
+        for is_local in (True, False):  # away from this machine requests reads what the environment says
+            read(Client(dataclasses.replace(settings_of(server.url), api_is_local=is_local)))
+    assert [f"Authorization: Bearer {CREDENTIAL}\r\n" in request for request in server.requests] == [True, True]
+
+
+def test_no_proxy_comes_between_the_tap_and_an_api_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    with RawServer(GOOD) as server, RawServer(GOOD) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        assert read(client_of(server)) == LOGS
+        assert proxy.connections == 0
+        read(Client(dataclasses.replace(settings_of(server.url), api_is_local=False)))
+        assert proxy.connections == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_an_error_that_says_where_to_and_the_credential_does_not_go_there(status: int) -> None:
+    with RawServer(GOOD) as elsewhere:
+        error, requests = failure(answer({}, status=status, headers={"Location": f"{elsewhere.url}/login"}))
+        assert elsewhere.connections == 0
+    assert isinstance(error, UnreadableAnswerError)
+    assert f"{elsewhere.url}/login" in str(error)
+    assert requests == 1
+
+
+# What passes
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+GZIPPED = {"Content-Encoding": "gzip"}
+WHOLE = head_and_body({"logs": LOGS})
+
+PASSING = {
+    "closes before it answers": close,
+    "resets before it answers": reset,
+    "closes within the head": send(b"HTTP/1.1 200 O"),
+    "closes within the body": send(WHOLE[:-5]),
+    "resets within the body": cut_and_reset,
+    "speaks no HTTP": send(b"SSH-2.0-OpenSSH_9.6\r\n"),
+    "cuts a chunk short": send(CHUNKED + b'40\r\n{"logs": ['),
+    "cuts between chunks": send(CHUNKED + b'b\r\n{"logs": []\r\n'),
+    "names a chunk no size": send(CHUNKED + b"zebra\r\n"),
+    "has a head without an end": send(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000),
+    "sends bad gzip": answer(b"no gzip at all", headers=GZIPPED),
+    "sends half a gzip": answer(gzip.compress(b'{"logs": []}')[:-12], headers=GZIPPED),
+    "sends half the JSON as if it were all": answer(b'{"logs": [{"id": "1", "log_time": "2025-'),
+    "answers with an empty body": answer(b""),
+    "answers with HTML": answer(b"<html>Just a moment</html>", headers={"Content-Type": "text/html"}),
+    "fails in HTML": answer(b"<html>Bad gateway</html>", status=502),
+    "fails without a body": answer(b"", status=520),
+    "fails in the envelope": refusal(500, "INTERNAL_SERVER_ERROR"),
+    "fails in the envelope with status 200": refusal(200, "SERVICE_UNAVAILABLE"),
+    "has a list in another place": answer({"data": {"items": LOGS}}),
+    "has no list": answer({}),
+    "has null for a list": answer({"logs": None}),
+    "has an object for a list": answer({"logs": {"0": LOGS[0]}}),
+    "is a bare list": answer(LOGS),
+}
+
+
+@pytest.mark.parametrize("behave", PASSING.values(), ids=PASSING.keys())
+def test_an_answer_that_fails_in_a_way_that_may_pass_is_asked_for_again(behave: Behaviour) -> None:
+    with RawServer(behave, behave, GOOD) as server:
+        client = client_of(server)
+        assert read(client) == LOGS
+    assert len(server.requests) == client.requests_made == 3
+
+
+@pytest.mark.parametrize("behave", PASSING.values(), ids=PASSING.keys())
+def test_a_failure_that_goes_on_ends_after_the_most_tries_and_is_never_an_empty_list(behave: Behaviour) -> None:
+    error, requests = failure(behave)
+    assert isinstance(error, UnreachableError | ServerError | UnreadableAnswerError)
+    assert "T3S70" in str(error)
+    assert requests == MOST_TRIES
+
+
+def test_a_kept_connection_that_the_server_has_closed_meanwhile_is_made_anew() -> None:
+    with RawServer(answer({"logs": LOGS}, keep=True), close, answer({"logs": []})) as server:
+        client = client_of(server)
+        assert read(client) == LOGS
+        assert read(client) == []
+    assert (len(server.requests), server.connections) == (3, 2)
+
+
+def test_one_connection_serves_many_requests() -> None:
+    with RawServer(answer({"logs": LOGS}, keep=True)) as server:
+        client = client_of(server)
+        for _ in range(5):
+            assert read(client) == LOGS
+    assert (len(server.requests), server.connections) == (5, 1)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "http_500",
+        "http_502_html",
+        "http_503",
+        "http_504_empty",
+        "http_408",
+        "http_429",
+        "http_429_no_retry_after",
+        "short_body",
+        "not_json",
+        "truncated_json",
+        "error_200",
+        "no_list",
+        "null_list",
+        "wrapped_list",
+        "stall",
+    ],
+)
+def test_whatever_the_simulated_api_does_once_in_a_while_is_got_over(simulator: Simulator, kind: FaultKind) -> None:
+    simulator.switch(faults={kind: 1}, fault_limit=2, retry_after="0")
+    seconds = 0.3 if kind == "stall" else 20
+    client = Client(settings_of(simulator.url, api_key=simulator.api_key, request_timeout_seconds=seconds))
+    entries = client.list_logs("U0001", limit=1000, before=None).entries
+    assert [entry["id"] for entry in entries] == [log["id"] for log in simulator.logs("U0001")]
+    assert simulator.requests()["total"] == client.requests_made == 3
+
+
+def test_each_new_try_is_announced_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    with RawServer(refusal(503, "SERVICE_UNAVAILABLE", "Back soon."), GOOD) as server:
+        read(client_of(server))
+    (line,) = caplog.messages
+    assert "Back soon" in line
+    assert "request-7" in line
+    assert f"(try 2 of {MOST_TRIES})" in line
+
+
+# Time
+
+
+DRIPS = {
+    "the head": drip(WHOLE),
+    "the body": drip(WHOLE[-60:], after=WHOLE[:-60]),
+    "a chunked body": drip(b"1\r\n \r\n" * 20, after=CHUNKED),
+    "an endless head": drip(b"X-Padding: 1\r\n" * 20, after=b"HTTP/1.1 200 OK\r\n"),
+    "nothing": say_nothing,
+}
+
+
+@pytest.mark.parametrize("behave", DRIPS.values(), ids=DRIPS.keys())
+def test_a_server_that_drips_does_not_hold_a_request_longer_than_its_time(behave: Behaviour) -> None:
+    with RawServer(behave, GOOD) as server:
+        client = client_of(server, request_timeout_seconds=0.4)
+        began = time.monotonic()
+        assert read(client) == LOGS
+        assert 0.4 <= time.monotonic() - began < 2.5
+    assert len(server.requests) == 2
+
+
+def test_a_proxy_that_drips_does_not_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    with RawServer(DRIPS["the body"], GOOD) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        settings = settings_of("http://127.0.0.1:9", request_timeout_seconds=0.4)
+        began = time.monotonic()
+        assert read(Client(dataclasses.replace(settings, api_is_local=False))) == LOGS
+        assert time.monotonic() - began < 2.5
+    assert len(proxy.requests) == 2
+
+
+def test_a_server_that_drips_at_every_try_can_not_be_reached() -> None:
+    error, requests = failure(DRIPS["the body"], request_timeout_seconds=0.05)
+    assert isinstance(error, UnreachableError)
+    assert "TimeoutError" in str(error)
+    assert requests == MOST_TRIES
+
+
+def test_each_request_on_a_connection_has_the_whole_time() -> None:
+    slow = drip(WHOLE[-5:], after=head_and_body({"logs": LOGS}, keep=True)[:-5])
+
+    def slow_but_kept(connection: Any) -> None:
+        slow(connection)
+        connection.is_kept = True
+
+    with RawServer(slow_but_kept) as server:
+        client = client_of(server, request_timeout_seconds=0.6)  # one answer takes a quarter of a second
+        for _ in range(4):
+            assert read(client) == LOGS
+    assert (len(server.requests), server.connections) == (4, 1)
+
+
+def test_a_port_that_refuses_connections_is_tried_again_and_then_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    client = Client(settings_of(f"http://127.0.0.1:{port}"))
+    with pytest.raises(UnreachableError, match=f"127.0.0.1:{port} can't be reached .*refused") as caught:
+        read(client)
+    assert client.requests_made == MOST_TRIES
+    assert caught.value.exit_code == 69
+
+
+# Rate limits
+
+
+def test_a_wait_that_the_api_asks_for_is_kept_and_counted() -> None:
+    with RawServer(refusal(429, "TOO_MANY_REQUESTS", Retry_After="1"), GOOD) as server:
+        client = client_of(server, max_wait_seconds=1)
+        began = time.monotonic()
+        assert read(client) == LOGS
+        assert time.monotonic() - began >= 1
+    assert client.seconds_waited == 1
+
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("2", 2),
+        (" 86400 ", 86400),
+        ("99999999999999999999", 365 * 86_400),
+        (format_datetime(NOON + timedelta(hours=1), usegmt=True), 3600),
+        ((NOON + timedelta(hours=1)).strftime("%A, %d-%b-%y %H:%M:%S GMT"), 3600),
+    ],
+)
+def test_a_wait_longer_than_is_wanted_is_an_error_that_tells_its_length(header: str, seconds: float) -> None:
+    date = format_datetime(NOON, usegmt=True)
+    error, requests = failure(refusal(429, "TOO_MANY_REQUESTS", Retry_After=header, Date=date), max_wait_seconds=1)
+    assert isinstance(error, RateLimitError)
+    assert error.retry_after == seconds
+    assert f"asks to wait {seconds:.0f} s" in str(error)
+    assert error.exit_code == 75
+    assert requests == 1
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["0", "-5", "soon", "", "1.5 s", "²", "Thu, 01 Jan 1970 00:00:00 GMT", "Thu, 32 Jan 99999999999999999999 99:99:99"],
+)
+def test_a_retry_after_that_says_nothing_useful_leaves_the_wait_to_the_client(header: str) -> None:
+    with RawServer(refusal(429, "TOO_MANY_REQUESTS", Retry_After=header), GOOD) as server:
+        client = client_of(server)
+        assert read(client) == LOGS
+    assert (client.requests_made, client.seconds_waited) == (2, 0)
+
+
+def test_a_rate_limit_that_never_ends_is_an_error_without_a_time() -> None:
+    error, requests = failure(refusal(429, "TOO_MANY_REQUESTS"))
+    assert isinstance(error, RateLimitError)
+    assert error.retry_after is None
+    assert requests == MOST_TRIES
+
+
+@pytest.mark.parametrize("status", [200, 403, 429])
+def test_a_daily_quota_that_is_used_up_costs_one_request(status: int) -> None:
+    error, requests = failure(refusal(status, "LICENSE_DAILY_QUERY_LIMIT_EXCEEDED"))
+    assert isinstance(error, RateLimitError)
+    assert requests == 1
+
+
+@pytest.mark.parametrize("date", ["nonsense", "Sat, 31 Jan 99999999999999999999 12:00:00 GMT", ""])
+def test_a_server_without_a_usable_clock_is_read_by_ones_own(date: str) -> None:
+    before = datetime.now(UTC).timestamp()
+    with RawServer(answer({"logs": LOGS}, headers={"Date": date})) as server:
+        found = client_of(server).list_logs("T3S70", limit=1, before=None)
+    assert before <= found.server_time / 1_000_000 <= datetime.now(UTC).timestamp() + 1
+
+
+# What does not pass
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "BAD_REQUEST", ConnectorError),
+        (401, "UNAUTHORIZED", CredentialError),
+        (401, "ACCESS_TOKEN_EXPIRED", CredentialError),
+        (401, None, CredentialError),
+        (403, "FORBIDDEN", ConnectorError),
+        (403, "API_KEY_DISABLED", CredentialError),
+        (403, "ACCESS_DENIED_IP", CredentialError),
+        (403, "LICENSE_EXPIRED", CredentialError),
+        (403, None, ConnectorError),
+        (404, "NOT_FOUND", ConnectorError),
+        (418, "SOMETHING_NEW", ConnectorError),
+        (200, "UNAUTHORIZED", CredentialError),
+        (200, "NOT_FOUND", ConnectorError),
+    ],
+)
+def test_a_refusal_becomes_its_error_after_one_request(status: int, code: str | None, kind: type[RefusedError]) -> None:
+    error, requests = failure(refusal(status, code, "Because."))
+    assert type(error) is kind
+    assert (error.status, error.code, error.request_id) == (status, code or "", "request-7")
+    assert "Because" in error.message
+    assert all(part in str(error) for part in ["T3S70", "Because", f"HTTP {status}", code or "", "request-7"])
+    assert requests == 1
+
+
+def test_an_error_without_the_apis_envelope_still_has_its_kind() -> None:
+    error, _ = failure(answer(b"<html>Forbidden</html>", status=403))
+    assert isinstance(error, ConnectorError)
+    assert (error.status, error.code, error.request_id) == (403, "", "")
+
+
+@pytest.mark.parametrize("envelope", [{"error": "No."}, {"error": ["No."]}, {"error": 5, "meta": "x"}, [], "x", None])
+def test_an_envelope_of_another_shape_is_no_trouble(envelope: object) -> None:
+    error, _ = failure(answer(envelope if envelope is not None else b"null", status=404))
+    assert isinstance(error, ConnectorError)
+
+
+def test_the_team_is_what_is_refused_when_the_list_of_connectors_is() -> None:
+    with RawServer(refusal(403, "FORBIDDEN", "Not your team.")) as server, pytest.raises(CredentialError) as caught:
+        client_of(server).list_connectors()
+    assert (caught.value.status, caught.value.code, caught.value.request_id) == (403, "FORBIDDEN", "request-7")
+    assert "Not your team" in str(caught.value)
+
+
+def test_an_empty_error_beside_the_list_is_none() -> None:
+    with RawServer(answer({"logs": LOGS, "error": None})) as server:
+        assert read(client_of(server)) == LOGS
+
+
+def test_an_unknown_error_in_an_answer_with_status_200_is_not_taken_for_logs() -> None:
+    error, _ = failure(answer({"logs": LOGS, "error": {"code": "SOMETHING_NEW", "message": "Partly."}}))
+    assert isinstance(error, UnreadableAnswerError)
+    assert "Partly" in str(error)
+
+
+NASTY = "red \x1b[31m\r\nGET / \x00\u2028\x85\u202e" + "long " * 1000
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [
+        answer({"meta": {"request_id": NASTY}, "error": {"code": NASTY, "message": NASTY}}, status=404),
+        answer({"meta": {"request_id": NASTY}, "error": {"code": NASTY, "message": NASTY}}, status=500),
+        answer({"error": NASTY}, status=404),
+        answer(NASTY.encode()),
+        answer({NASTY: 1}),
+        answer({}, status=302, headers={"Location": "/a\x1b[31m\x85" + "b" * 5000}),
+        send(b"HTTP/1.1 200 OK\r\nno header \x1b[31m\x85 at all\r\n\r\n"),
+        send(b"\x1b[31m no HTTP \x85 at all\r\n"),
+    ],
+)
+def test_what_the_server_says_stays_in_one_line_without_control_characters(behave: Behaviour) -> None:
+    error, _ = failure(behave)
+    assert str(error).isprintable()
+    assert len(str(error)) < 1500
+
+
+def test_an_answer_that_would_fill_the_memory_is_not_read() -> None:
+    bomb = answer(zeros_in_gzip(65), headers={"Content-Encoding": "gzip"})
+    error, requests = failure(bomb)
+    assert isinstance(error, UnreadableAnswerError)
+    assert "larger than 64 MiB" in str(error)
+    assert requests == 1
+
+
+# TLS
+
+
+def test_a_certificate_that_nobody_trusts_ends_the_reading_at_once(tls: ssl.SSLContext) -> None:
+    with RawServer(GOOD, certificate=tls) as server:
+        client = client_of(server)
+        with pytest.raises(UnreachableError, match="certificate") as caught:
+            read(client)
+    assert (client.requests_made, server.connections, server.requests) == (1, 1, [])
+    assert "REQUESTS_CA_BUNDLE" in str(caught.value)
+
+
+def trusting(server: RawServer, certificate: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Client:
+    """Return a client that trusts a certificate in the way that the error's advice says."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    return Client(dataclasses.replace(settings_of(server.url, **settings), api_is_local=False))
+
+
+def test_the_advice_for_an_authority_of_ones_own_is_right(
+    tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RawServer(GOOD, certificate=tls) as server:
+        assert read(trusting(server, certificate, monkeypatch)) == LOGS
+
+
+def test_an_authority_whose_file_is_not_there_is_named(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RawServer(GOOD, certificate=tls) as server:
+        client = trusting(server, Path("nowhere.pem"), monkeypatch)
+        with pytest.raises(TapError, match=r"nowhere\.pem"):
+            read(client)
+    assert client.requests_made == 1
+
+
+def test_an_address_that_can_not_be_one_is_tried_once() -> None:
+    client = Client(dataclasses.replace(settings_of("http://127.0.0.1:9"), api_url="https://api..example.com"))
+    with pytest.raises(UnreachableError, match="label empty"):
+        read(client)
+    assert client.requests_made == 1
+
+
+@pytest.mark.parametrize("kind", ["closes before it answers", "closes within the body", "resets within the body"])
+def test_a_secured_connection_that_breaks_is_made_again(
+    tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    with RawServer(PASSING[kind], GOOD, certificate=tls) as server:
+        assert read(trusting(server, certificate, monkeypatch)) == LOGS
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("behave", [close, reset, answer({}, status=400)], ids=["closes", "resets", "without TLS"])
+def test_a_handshake_that_breaks_is_begun_again_and_is_no_matter_of_trust(behave: Behaviour) -> None:
+    with RawServer(behave, waits_for_head=False) as server:
+        client = Client(settings_of(server.url.replace("http:", "https:")))
+        with pytest.raises(UnreachableError) as caught:
+            read(client)
+    assert client.requests_made == server.connections == MOST_TRIES
+    assert "not trusted" not in str(caught.value)
+
+
+def test_the_time_of_a_request_ends_on_a_secured_connection_too(
+    tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RawServer(DRIPS["the body"], GOOD, certificate=tls) as server:
+        client = trusting(server, certificate, monkeypatch, request_timeout_seconds=0.4)
+        began = time.monotonic()
+        assert read(client) == LOGS
+        assert time.monotonic() - began < 2.5
+    assert len(server.requests) == 2
+
+
+def test_a_handshake_without_an_answer_ends_in_time() -> None:
+    with RawServer(say_nothing) as server:
+        client = Client(settings_of(server.url.replace("http:", "https:"), request_timeout_seconds=0.05))
+        with pytest.raises(UnreachableError):
+            read(client)
+    assert client.requests_made == MOST_TRIES

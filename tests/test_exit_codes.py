@@ -1,0 +1,394 @@
+"""How a run ends is what its exit code says, and whatever the end, the next run goes on from there."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator.process import Simulator
+from simulator.simulation import KEY_WITHOUT_SCOPE
+from simulator.switches import FaultKind
+from tests.tap_process import Run, command, run_tap, settings_for
+
+BOTH = ["U0001", "U0002"]
+
+RunTap = Callable[..., Run]
+
+
+@pytest.fixture(scope="module")
+def simulator_of_all() -> Iterator[Simulator]:
+    """Two connectors with 1,200 logs each, a third of which share their instant with another."""
+    with Simulator(fleet="uniform", connectors=2, logs=1200, ties=0.3, history_days=1) as process:
+        yield process
+
+
+@pytest.fixture
+def simulator(simulator_of_all: Simulator) -> Simulator:
+    simulator_of_all.reset_switches()
+    simulator_of_all.reset_requests()
+    return simulator_of_all
+
+
+def recover(simulator: Simulator) -> None:
+    """Let the API work again, with the whole rate limit."""
+    simulator.reset_switches()
+    simulator.reset_requests()
+
+
+def held(simulator: Simulator, *names: str) -> list[str]:
+    return sorted(log["id"] for name in names or BOTH for log in simulator.logs(name))
+
+
+def ids_of(run: Run, name: str) -> list[str]:
+    return [record["id"] for record in run.records() if record["connector_identifier"] == name]
+
+
+def bookmark_of(state: dict[str, Any], name: str) -> dict[str, Any]:
+    partitions = state["bookmarks"]["connector_logs"]["partitions"]
+    (found,) = [p for p in partitions if p["context"]["connector_identifier"] == name]
+    assert isinstance(found, dict)
+    return found
+
+
+def line_with(run: Run, *words: str) -> str:
+    """Return the one line of the log that has all these words."""
+    (line,) = [line for line in run.stderr.splitlines() if all(word in line for word in words)]
+    return line
+
+
+def assert_told_plainly(run: Run) -> None:
+    assert "Traceback" not in run.stderr
+    assert "simulator-key" not in run.stderr
+    assert "CRITICAL" in run.complaint
+
+
+# 0
+
+
+def test_a_run_that_delivers_all_exits_with_0(simulator: Simulator, run: RunTap) -> None:
+    result = run()
+    assert result.exit_code == 0
+    assert sorted(result.ids) == held(simulator)
+    assert "CRITICAL" not in result.stderr
+
+
+def test_a_team_without_connectors_is_a_warning_and_no_failure(tmp_path: Path) -> None:
+    with Simulator(fleet="uniform", connectors=1, logs=1, switches={"gone": ["U0001"]}) as simulator:
+        run = run_tap(tmp_path, settings_for(simulator))
+    assert (run.exit_code, run.ids) == (0, [])
+    assert line_with(run, "WARNING", "Team 936506 has no connector that the credential may see")
+
+
+def test_a_time_before_which_there_is_none_is_a_time_like_others(tmp_path: Path) -> None:
+    with Simulator(fleet="uniform", connectors=1, logs=0) as simulator:
+        simulator.add_logs("U0001", [{"id": "first", "log_time": "0001-01-01T00:00:00Z"}])
+        first = run_tap(tmp_path, settings_for(simulator))
+        assert (first.exit_code, first.ids) == (0, ["first"])
+        simulator.add_logs("U0001", [{"id": "second", "log_time": "0001-01-01T00:00:01Z"}])
+        second = run_tap(tmp_path, settings_for(simulator), state=first.state)
+        assert (second.exit_code, second.ids) == (0, ["second"])
+
+
+def test_a_lookback_longer_than_all_time_reads_everything_again_and_delivers_it_once(
+    simulator: Simulator, run: RunTap
+) -> None:
+    first = run(lookback_seconds=10**12)
+    assert (first.exit_code, sorted(first.ids)) == (0, held(simulator))
+    second = run(lookback_seconds=10**12, state=first.state)
+    assert (second.exit_code, second.ids) == (0, [])
+
+
+# 1
+
+
+@pytest.mark.parametrize(
+    ("switch", "words"),
+    [
+        ("forbidden", ["HTTP 403, FORBIDDEN, request_id request-"]),
+        ("gone", ["HTTP 404, NOT_FOUND, request_id request-"]),
+        ("broken", ["holds no list 'logs'", "<!DOCTYPE html>"]),
+    ],
+)
+def test_a_connector_that_fails_is_named_and_the_others_are_complete(
+    simulator: Simulator, run: RunTap, switch: str, words: list[str]
+) -> None:
+    first = run(end_date="2026-01-31T06:00:00Z")
+    simulator.switch(**{switch: ["U0001"]})
+    second = run(state=first.state, connector_identifiers=BOTH, max_wait_seconds=0)
+    assert second.exit_code == 1
+    assert_told_plainly(second)
+    assert "1 of 2 connectors could not be read: U0001." in second.complaint
+    assert line_with(second, "ERROR", "Connector U0001 is skipped", *words)
+    assert ids_of(second, "U0001") == []
+    assert sorted(ids_of(first, "U0002") + ids_of(second, "U0002")) == held(simulator, "U0002")
+    assert bookmark_of(second.state, "U0001") == bookmark_of(first.state, "U0001")
+
+    recover(simulator)
+    third = run(state=second.state)
+    assert third.exit_code == 0
+    assert ids_of(third, "U0002") == []
+    assert sorted(first.ids + second.ids + third.ids) == held(simulator)
+
+
+def test_a_connector_that_fails_amid_its_pages_keeps_those_and_goes_on_later(simulator: Simulator, run: RunTap) -> None:
+    simulator.switch(requests_per_window=2)  # then a limit that is too long to wait for: nothing is skipped for it
+    first = run(connector_identifiers=["U0001"], page_size=300, max_wait_seconds=0)
+    recover(simulator)
+    simulator.switch(forbidden=["U0001"])
+    second = run(connector_identifiers=BOTH, state=first.state)
+    assert second.exit_code == 1
+    assert bookmark_of(second.state, "U0001") == bookmark_of(first.state, "U0001")
+    recover(simulator)
+    third = run(state=second.state)
+    assert third.exit_code == 0
+    assert sorted(first.ids + second.ids + third.ids) == held(simulator)
+
+
+def test_two_connectors_that_fail_in_two_ways_are_no_wrong_key(simulator: Simulator, run: RunTap) -> None:
+    simulator.switch(forbidden=["U0001"], gone=["U0002"])
+    result = run(connector_identifiers=BOTH)
+    assert result.exit_code == 1
+    assert "2 of 2 connectors could not be read: U0001, U0002." in result.complaint
+
+
+# 65
+
+
+@pytest.mark.parametrize("names", [["U0001"], BOTH])
+def test_answers_that_can_not_be_understood_are_65(simulator: Simulator, run: RunTap, names: list[str]) -> None:
+    simulator.switch(broken=BOTH)
+    result = run(connector_identifiers=names, max_wait_seconds=0)
+    assert (result.exit_code, result.ids) == (65, [])
+    assert_told_plainly(result)
+    assert f"{len(names)} of {len(names)} connectors could not be read: {', '.join(names)}." in result.complaint
+
+
+def test_a_list_of_connectors_that_can_not_be_understood_is_65(simulator: Simulator, run: RunTap) -> None:
+    simulator.switch(faults={"null_list": 1}, fault_paths="connectors")
+    result = run(max_wait_seconds=0)
+    assert (result.exit_code, result.ids) == (65, [])
+    assert_told_plainly(result)
+
+
+def test_a_redirect_is_65(simulator: Simulator, run: RunTap) -> None:
+    simulator.switch(faults={"redirect": 1})
+    result = run()
+    assert result.exit_code == 65
+    assert_told_plainly(result)
+    assert "points to /login" in result.complaint
+    assert simulator.requests()["total"] == 1
+
+
+# 69
+
+
+def test_a_port_that_refuses_is_69(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    settings = {"api_key": "simulator-key", "team_id": 1, "api_url": url, "max_wait_seconds": 0}
+    run = run_tap(tmp_path, settings)
+    assert run.exit_code == 69
+    assert_told_plainly(run)
+    assert "Check api_url and the network" in run.complaint
+
+
+def test_an_api_that_goes_on_failing_is_69_and_all_before_is_kept(simulator: Simulator, run: RunTap) -> None:
+    first = run(start_date="2026-01-31T06:00:00Z")
+    simulator.switch(faults={"http_500": 1}, fault_paths="logs")
+    second = run(state=first.state, max_wait_seconds=0)
+    assert (second.exit_code, second.ids) == (69, [])
+    assert_told_plainly(second)
+    assert "HTTP 500, INTERNAL_SERVER_ERROR, request_id request-" in second.complaint
+    assert second.state == first.state
+
+
+# 75
+
+
+def test_a_rate_limit_is_75_and_the_next_run_reads_the_rest(simulator: Simulator, run: RunTap) -> None:
+    simulator.switch(requests_per_window=4)
+    first = run(page_size=200, max_wait_seconds=60)
+    assert first.exit_code == 75
+    assert_told_plainly(first)
+    assert "TOO_MANY_REQUESTS" in first.complaint
+    assert re.search(r"It asks to wait 3[56]\d\d s, until \d{4}-", first.complaint)
+    assert 0 < len(first.ids) < 2400
+    assert first.messages[-1]["type"] == "STATE"
+    recover(simulator)
+    second = run(state=first.state)
+    assert second.exit_code == 0
+    assert sorted(first.ids + second.ids) == held(simulator)
+
+
+# 77
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({"api_key": "simulator-key-of-yesterday"}, "HTTP 401, UNAUTHORIZED"),
+        ({"api_key": "simulator-key-of-yesterday", "connector_identifiers": BOTH}, "HTTP 401, UNAUTHORIZED"),
+        ({"api_key": KEY_WITHOUT_SCOPE}, "HTTP 403, PERMISSION_ERROR"),
+        ({"team_id": 1}, "HTTP 403, FORBIDDEN"),
+    ],
+)
+def test_a_credential_that_is_refused_is_77(
+    simulator: Simulator, run: RunTap, settings: dict[str, Any], code: str
+) -> None:
+    result = run(**settings)
+    assert (result.exit_code, result.ids) == (77, [])
+    assert_told_plainly(result)
+    assert f"{code}, request_id request-" in result.complaint
+    assert "Check api_key or bearer_token" in result.complaint
+    assert simulator.requests()["total"] == 1
+
+
+@pytest.mark.parametrize("settings", [{"api_key": KEY_WITHOUT_SCOPE}, {"team_id": 1}])
+def test_a_credential_that_is_refused_by_every_connector_is_77(run: RunTap, settings: dict[str, Any]) -> None:
+    result = run(connector_identifiers=BOTH, **settings)
+    assert (result.exit_code, result.ids) == (77, [])
+    assert_told_plainly(result)
+    assert "2 of 2 connectors could not be read: U0001, U0002." in result.complaint
+    assert "Check api_key or bearer_token" in result.complaint
+
+
+@pytest.mark.parametrize(("settings", "code"), [({}, 0), ({"api_key": "simulator-key-of-yesterday"}, 77)])
+def test_a_connection_test_exits_as_the_run_would(run: RunTap, settings: dict[str, Any], code: int) -> None:
+    result = run("--test", **settings)
+    assert result.exit_code == code
+    assert len(result.ids) == (code == 0)
+
+
+# 130, 143, and a target that is gone
+
+
+def begin(folder: Path, settings: dict[str, Any], *, state: Any = None) -> subprocess.Popen[str]:
+    """Start a run whose stderr goes to a file."""
+    with (folder / "stderr").open("w") as errors:
+        return subprocess.Popen(
+            command(folder, settings, state=state), cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+
+
+def read_records(process: subprocess.Popen[str], count: int) -> str:
+    """Return what a run writes up to a number of records."""
+    assert process.stdout is not None
+    lines = []
+    while count:
+        lines.append(process.stdout.readline())
+        count -= '"RECORD"' in lines[-1]
+    return "".join(lines)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_run_that_is_told_to_stop_writes_its_state_and_the_next_one_reads_the_rest(
+    simulator: Simulator, run: RunTap, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    with begin(tmp_path, settings_for(simulator, page_size=100)) as process:
+        written = read_records(process, 450)
+        process.send_signal(number)
+        assert process.stdout is not None
+        written += process.stdout.read()
+        process.wait(timeout=20)
+    first = Run(process.returncode, written, (tmp_path / "stderr").read_text())
+    assert first.exit_code == code
+    assert_told_plainly(first)
+    assert 450 <= len(first.ids) < 2400
+    assert first.messages[-1]["type"] == "STATE"
+    second = run(state=first.state)
+    assert second.exit_code == 0
+    assert sorted(first.ids + second.ids) == held(simulator)
+
+
+def test_a_run_that_is_told_to_stop_before_it_has_written_any_state_writes_one(tmp_path: Path) -> None:
+    with Simulator(fleet="uniform", connectors=60, logs=30, history_days=1) as simulator:
+        settings = settings_for(simulator)
+        with begin(tmp_path, settings) as process:
+            written = read_records(process, 100)
+            process.send_signal(signal.SIGTERM)
+            assert process.stdout is not None
+            written += process.stdout.read()
+            process.wait(timeout=20)
+        first = Run(process.returncode, written, "")
+        assert first.exit_code == 143
+        assert [m["type"] for m in first.messages].count("STATE") == 1
+        assert first.messages[-1]["type"] == "STATE"
+        second = run_tap(tmp_path, settings, state=first.state)
+        assert second.exit_code == 0
+        assert sorted(first.ids + second.ids) == sorted(
+            log["id"] for name in simulator.connectors() for log in simulator.logs(name)
+        )
+
+
+def test_a_run_that_waits_for_the_api_stops_at_once(simulator: Simulator, tmp_path: Path) -> None:
+    simulator.switch(requests_per_window=3)
+    arguments = command(tmp_path, settings_for(simulator, page_size=20, max_wait_seconds=4000))
+    with subprocess.Popen(
+        arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        line = ""
+        while "Trying again in 3" not in line:
+            line = process.stderr.readline()
+            assert line
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate(timeout=20)
+    result = Run(process.returncode, stdout, stderr)
+    assert result.exit_code == 143
+    assert_told_plainly(result)
+    assert result.ids
+    assert result.messages[-1]["type"] == "STATE"
+
+
+def test_a_second_signal_ends_a_run_whose_output_nobody_reads(simulator: Simulator, tmp_path: Path) -> None:
+    with begin(tmp_path, settings_for(simulator)) as process:
+        read_records(process, 1)
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):  # the page that it is amid has to be written whole first
+            process.wait(timeout=0.5)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 143
+    assert "Traceback" not in (tmp_path / "stderr").read_text()
+
+
+def test_a_target_that_is_gone_ends_the_run_soon_and_is_told_plainly(simulator: Simulator, tmp_path: Path) -> None:
+    with begin(tmp_path, settings_for(simulator, page_size=20)) as process:
+        read_records(process, 10)
+        assert process.stdout is not None
+        process.stdout.close()
+        process.wait(timeout=20)
+    result = Run(process.returncode, "", (tmp_path / "stderr").read_text())
+    assert result.exit_code == 1
+    assert_told_plainly(result)
+    assert "The target has closed its input" in result.complaint
+    assert simulator.requests()["total"] < 100  # of the 123 that the whole history takes
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_a_full_disk_is_no_end_in_good_order(simulator: Simulator, tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as disk:
+        arguments = command(tmp_path, settings_for(simulator))
+        done = subprocess.run(arguments, cwd=tmp_path, stdout=disk, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert done.returncode == 1
+
+
+# Never
+
+
+@pytest.mark.parametrize("kind", ["http_500", "http_502_html", "short_body", "not_json", "http_429_no_retry_after"])
+def test_faults_that_pass_leave_no_trace_in_what_is_delivered(
+    simulator: Simulator, run: RunTap, kind: FaultKind
+) -> None:
+    simulator.switch(faults={kind: 0.5}, retry_after="0")
+    result = run(max_wait_seconds=0, page_size=300)
+    assert result.exit_code == 0
+    assert sorted(result.ids) == held(simulator)
+    assert simulator.requests()["total"] > 10

@@ -1,0 +1,163 @@
+"""Real Meltano jobs into real destinations, with the simulator at the other end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+import yaml
+from jsonschema.validators import validator_for
+
+from demo.meltano import MELTANO, REPOSITORY, MeltanoError, Project, check_installation
+from simulator.process import Simulator
+from tests.postgres import USER, postgres
+
+COLUMNS = ("connector_identifier", "id", "log_time", "status", "event", "request", "duration_ms", "request_id")
+QUERY = f"SELECT {', '.join(COLUMNS)} FROM tap_connector_logs.connector_logs"
+
+# Nothing listens there: a job that asked Meltano Hub for anything would fail.
+NO_HUB = {"MELTANO_HUB_URL": "http://127.0.0.1:9"}
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a job writes to, and how to read there."""
+
+    job: str
+    read: Callable[[Project], list[Row]]
+    settings: dict[str, object]
+
+
+@pytest.fixture(params=["duckdb", "postgres", "jsonl"])
+def destination(request: pytest.FixtureRequest) -> Iterator[Destination]:
+    job = f"connector-logs-to-{request.param}"
+    if request.param == "duckdb":
+        yield Destination(job, rows_of_duckdb, {})
+    elif request.param == "jsonl":
+        yield Destination(job, rows_of_jsonl, {})
+    else:
+        with postgres() as port:
+            settings = {"HOST": "127.0.0.1", "PORT": port, "USER": USER, "PASSWORD": "any"}
+            yield Destination(
+                job,
+                lambda _project: rows_of_postgres(port),
+                {f"TARGET_POSTGRES_{name}": value for name, value in settings.items()},
+            )
+
+
+def rows_of_duckdb(project: Project) -> list[Row]:
+    with duckdb.connect(str(project.folder / "output" / "connector_logs.duckdb"), read_only=True) as connection:
+        return in_order(connection.execute(QUERY).fetchall())
+
+
+def rows_of_postgres(port: int) -> list[Row]:
+    with psycopg.connect(host="127.0.0.1", port=port, user=USER, dbname="postgres") as connection:
+        return in_order(connection.execute(QUERY).fetchall())
+
+
+def rows_of_jsonl(project: Project) -> list[Row]:
+    return in_order([tuple(record.get(name) for name in COLUMNS) for record in records_of_jsonl(project)])
+
+
+def records_of_jsonl(project: Project) -> list[dict[str, Any]]:
+    with (project.folder / "output" / "connector_logs.jsonl").open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def rows_of_simulator(simulator: Simulator) -> list[Row]:
+    return in_order(
+        [
+            tuple((log | {"connector_identifier": identifier}).get(name) for name in COLUMNS)
+            for identifier in simulator.connectors()
+            for log in simulator.logs(identifier)
+        ]
+    )
+
+
+def in_order(rows: list[Row]) -> list[Row]:
+    """Sort rows by their key, and read their times; a database without zones has them in UTC."""
+    place = COLUMNS.index("log_time")
+    read = [(*row[:place], instant(row[place]), *row[place + 1 :]) for row in rows]
+    return sorted(read, key=lambda row: row[:2])
+
+
+def instant(log_time: str | datetime) -> datetime:
+    time = datetime.fromisoformat(log_time) if isinstance(log_time, str) else log_time
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def test_two_runs_bring_each_log_once(tmp_path: Path, simulator: Simulator, destination: Destination) -> None:
+    project = Project(tmp_path / "project", simulator, NO_HUB | destination.settings)
+
+    project.run(destination.job)
+
+    first = rows_of_simulator(simulator)
+    assert destination.read(project) == first
+
+    simulator.advance(3600)
+    simulator.reset_requests()
+    project.run(destination.job)
+
+    second = rows_of_simulator(simulator)
+    assert len(second) > len(first)
+    assert destination.read(project) == second
+    # The list of connectors and one page of each: the first run needed two pages of each.
+    assert simulator.requests()["total"] <= 3
+
+
+def test_a_job_fails_for_one_connector_and_the_next_goes_on(tmp_path: Path, simulator: Simulator) -> None:
+    project = Project(tmp_path / "project", simulator, NO_HUB)
+    expected = rows_of_simulator(simulator)
+    simulator.switch(forbidden=["U0001"])
+
+    with pytest.raises(MeltanoError, match="1 of 2 connectors could not be read: U0001"):
+        project.run("connector-logs-to-jsonl")
+
+    assert rows_of_jsonl(project) == [row for row in expected if row[0] == "U0002"]
+
+    simulator.reset_switches()
+    project.run("connector-logs-to-jsonl")
+
+    assert rows_of_jsonl(project) == expected
+
+
+def test_settings_of_each_kind_reach_the_tap(tmp_path: Path, simulator: Simulator) -> None:
+    start, end = "2026-01-31T00:00:00Z", "2026-01-31T06:00:00Z"
+    settings = {
+        "CONNECTOR_IDENTIFIERS": ["U0002"],
+        "START_DATE": start,
+        "END_DATE": end,
+        "PAGE_SIZE": 400,
+        "REQUEST_TIMEOUT_SECONDS": 30,
+        "STREAM_MAPS": {"connector_logs": {"request": None, "extra": None}},
+        "FLATTENING_ENABLED": True,
+        "FLATTENING_MAX_DEPTH": 1,
+    }
+    variables = {f"TAP_CONNECTOR_LOGS_{name}": value for name, value in settings.items()}
+    project = Project(tmp_path / "project", simulator, NO_HUB | variables)
+
+    project.run("connector-logs-to-jsonl")
+
+    records = records_of_jsonl(project)
+    assert sorted(record["id"] for record in records) == sorted(
+        log["id"] for log in simulator.logs("U0002") if instant(start) <= instant(log["log_time"]) < instant(end)
+    )
+    assert records[0].keys() == {"team_id", *COLUMNS} - {"request"}
+    assert {seen["query"]["limit"] for seen in simulator.requests()["log"]} == {"400"}
+
+
+def test_meltano_yml_follows_the_schema_of_meltano() -> None:
+    check_installation()
+    (path,) = MELTANO.parent.parent.glob("lib/python3.*/site-packages/meltano/schemas/meltano.schema.json")
+    schema = json.loads(path.read_text(encoding="utf-8"))
+
+    validator_for(schema)(schema).validate(yaml.safe_load((REPOSITORY / "meltano.yml").read_text(encoding="utf-8")))
