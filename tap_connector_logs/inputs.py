@@ -6,7 +6,7 @@ Nothing that can't be used is repeated in a message, since it may be a secret.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -84,16 +84,21 @@ def _check_bookmark(bookmark: Any, name: str) -> None:
             raise broken_state(f"progress_markers of {name} is no object")
 
 
-def check_catalog(catalog: object, streams: Collection[str]) -> None:
-    """Refuse a catalog of other streams, and one that asks for `connector_logs` as a full table.
+def complete_catalog(catalog: Any, keys: Mapping[str, Sequence[str]]) -> Any:
+    """Refuse a catalog that is not of these streams, and give back the keys that one may have lost on its way.
 
-    A target that replaces a table with what one run brings would lose all older logs.
+    A catalog that asks for `connector_logs` as a full table is refused, too: a target that replaces a table with what
+    one run brings would lose all older logs.
+
+    Args:
+        catalog: As the SDK takes it; only a dictionary is looked at.
+        keys: The key columns of each stream.
 
     Raises:
         InputError: If the catalog can't be followed.
     """
     if not isinstance(catalog, dict):
-        return
+        return catalog
     try:
         for entry in catalog["streams"]:
             _ = entry["schema"]["properties"].keys()
@@ -101,12 +106,14 @@ def check_catalog(catalog: object, streams: Collection[str]) -> None:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError("Wrong catalog: it is not of the form that --discover prints.") from error
     found = {str(entry.tap_stream_id) for entry in entries}
-    if not found or not found <= set(streams):
+    if not found or not found <= keys.keys():
         raise InputError(
             f"Wrong catalog: its streams are {printable(', '.join(sorted(found))) or 'none'}, "
-            f"this tap's are {' and '.join(streams)}. Make a new one with --discover."
+            f"this tap's are {' and '.join(keys)}. Make a new one with --discover."
         )
     for entry in entries:
         methods = {entry.replication_method, entry.metadata.root.forced_replication_method}
         if entry.tap_stream_id == STREAM and not methods <= {None, "", "INCREMENTAL"}:
             raise InputError(f"Wrong catalog: the replication method of {STREAM} must be INCREMENTAL.")
+    streams = [{"key_properties": list(keys[entry["tap_stream_id"]]), **entry} for entry in catalog["streams"]]
+    return {**catalog, "streams": streams}

@@ -109,11 +109,10 @@ class ConnectorLogsStream(_ConnectorStream):
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Take over what is selected; a catalog that names no keys changes nothing about them."""
+        """Take over what is selected; a catalog that names no replication key changes nothing about it."""
         super().apply_catalog(catalog)
         self.forced_replication_method = None
         self.replication_key = REPLICATION_KEY
-        self.primary_keys = self.primary_keys or type(self).primary_keys
 
     @override
     def get_batches(

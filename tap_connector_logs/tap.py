@@ -24,7 +24,7 @@ from typing_extensions import override
 
 from tap_connector_logs.client import Client
 from tap_connector_logs.errors import ConnectorsFailedError, Interrupted, TapError, TargetGoneError, printable
-from tap_connector_logs.inputs import check_catalog, check_state, parse_object, read_object
+from tap_connector_logs.inputs import check_state, complete_catalog, parse_object, read_object
 from tap_connector_logs.settings import (
     CONFIG_SCHEMA,
     CONNECTOR_IDENTIFIER,
@@ -80,8 +80,9 @@ class TapConnectorLogs(Tap):
         if validate_config:
             from_environment = self._env_var_config if kwargs.get("parse_env_config") else {}
             self.settings = parse_settings({**(config or {}), **from_environment}, self.config_jsonschema)
-        check_catalog(kwargs.get("catalog"), (ConnectorLogsStream.name, ConnectorsStream.name))
-        check_state(kwargs.get("state"), (ConnectorLogsStream.name, ConnectorsStream.name))
+        keys = {stream.name: stream.primary_keys for stream in (ConnectorLogsStream, ConnectorsStream)}
+        kwargs["catalog"] = complete_catalog(kwargs.get("catalog"), keys)
+        check_state(kwargs.get("state"), keys.keys())
         level = self.logger.level
         self.logger.setLevel(logging.WARNING)  # the SDK tells what it does not do
         try:

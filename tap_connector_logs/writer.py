@@ -34,6 +34,8 @@ class MessageWriter(MsgSpecWriter):
             self._bytes_of_state, self._bytes_since_state = len(line), 0
         else:
             self._bytes_since_state += len(line)
-        with self._uninterrupted():
-            sys.stdout.buffer.write(line)
+        with self._uninterrupted(), memoryview(line) as whole:
+            written = 0
+            while written < len(whole):  # where Python is told not to buffer, a signal ends a write half-way
+                written += sys.stdout.buffer.write(whole[written:])
             sys.stdout.buffer.flush()

@@ -1,0 +1,119 @@
+"""What leaves the tap: whole messages, a state that stays small beside the records, batches as the maps want them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from simulator.process import Simulator
+from tests.tap_process import Run, command, run_tap, settings_for
+
+
+def test_the_state_is_at_most_a_tenth_of_the_output(tmp_path: Path) -> None:
+    with Simulator(fleet="uniform", connectors=20, logs=2_000, history_days=0.01) as simulator:
+        run = run_tap(tmp_path, settings_for(simulator))
+    lines = run.stdout.splitlines(keepends=True)
+    states = [line for line in lines if line.startswith('{"type":"STATE"')]
+    assert len(run.ids) == 40_000
+    assert len(states) > 3
+    # Each state leaves room for the one before; the last one comes at the end, be there room for it or not.
+    assert sum(map(len, states[:-1])) <= len(run.stdout) / 10
+
+
+def test_a_state_of_one_connector_is_written_after_each_page(run: Callable[..., Run]) -> None:
+    result = run(connector_identifiers=["U0001"], page_size=100)
+    assert len([message for message in result.messages if message["type"] == "STATE"]) >= 12
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_signal_cuts_no_message_in_two(simulator: Simulator, tmp_path: Path, unbuffered: str) -> None:
+    """The state is far larger than a pipe holds, so that its writing waits for the reader."""
+    partitions = [
+        {
+            "context": {"team_id": 1, "connector_identifier": f"{number}"},
+            "replication_key_value": "2026-01-01T00:00:00Z",
+        }
+        for number in range(5_000)
+    ]
+    state = {"bookmarks": {"connector_logs": {"version": 1, "partitions": partitions}}}
+    arguments = command(tmp_path, settings_for(simulator), state=state)
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with subprocess.Popen(
+        arguments, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        first = process.stdout.read(10)
+        process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 20
+        rest = process.stdout.read()
+        process.wait(timeout=deadline - time.monotonic())
+    assert process.returncode == 143
+    messages = [json.loads(line) for line in (first + rest).splitlines()]
+    assert messages[-1]["type"] == "STATE"
+    assert len(messages[-1]["value"]["bookmarks"]["connector_logs"]["partitions"]) == 5_000
+
+
+def batch_records(run: Run) -> list[dict[str, Any]]:
+    files = [path for message in run.messages if message["type"] == "BATCH" for path in message["manifest"]]
+    contents = [gzip.decompress(Path(urlsplit(path).path).read_bytes()) for path in files]
+    return [json.loads(line) for content in contents for line in content.splitlines()]
+
+
+def test_batches_hold_no_column_that_a_map_or_the_catalog_takes_away(
+    run: Callable[..., Run], simulator: Simulator, tmp_path: Path
+) -> None:
+    catalog = json.loads(run_tap(tmp_path, None, "--discover").stdout)
+    (logs,) = [stream for stream in catalog["streams"] if stream["tap_stream_id"] == "connector_logs"]
+    for entry in logs["metadata"]:
+        entry["metadata"]["selected"] = entry["breadcrumb"] != ["properties", "event"]
+    storage = {"root": (tmp_path / "batches").as_uri()}
+    result = run(
+        catalog={"streams": [logs]},
+        batch_config={"encoding": {"format": "jsonl", "compression": "gzip"}, "storage": storage, "batch_size": 500},
+        stream_maps={"connector_logs": {"request": None, "minutes": "(duration_ms or 0) / 60000"}},
+    )
+    assert result.exit_code == 0
+    records = batch_records(result)
+    assert sorted(record["id"] for record in records) == sorted(
+        log["id"] for name in simulator.connectors() for log in simulator.logs(name)
+    )
+    assert not {"event", "request"} & records[0].keys()
+    assert "minutes" in records[0]
+    assert run(state=result.state).ids == []
+
+
+def test_a_map_that_fails_on_a_record_is_a_wrong_setting(run: Callable[..., Run]) -> None:
+    result = run(stream_maps={"connector_logs": {"x": "nonsense + 1"}})
+    assert result.exit_code == 64
+    assert "Wrong settings: stream_maps: " in result.complaint
+
+
+@pytest.mark.parametrize("proxy", ["http://user:s3cret@127.0.0.1:99999", "http://user:s3cret@127.0.0.1:9"])
+def test_the_password_of_a_proxy_is_not_printed(tmp_path: Path, proxy: str) -> None:
+    settings = {"api_key": "key", "team_id": 1, "api_url": "https://api.invalid", "max_wait_seconds": 0}
+    result = run_tap(tmp_path, settings, environment={"HTTPS_PROXY": proxy, "NO_PROXY": "", "no_proxy": ""})
+    assert result.exit_code == 69
+    assert "s3cret" not in result.stderr
+
+
+def test_a_catalog_without_keys_keeps_those_of_the_stream(run: Callable[..., Run], tmp_path: Path) -> None:
+    catalog = json.loads(run_tap(tmp_path, None, "--discover").stdout)
+    for stream in catalog["streams"]:
+        for key in ("key_properties", "replication_key", "replication_method"):
+            stream.pop(key, None)
+        for entry in stream["metadata"]:
+            entry["metadata"].pop("table-key-properties", None)
+            entry["metadata"].pop("valid-replication-keys", None)
+    (schema,) = [message for message in run(catalog=catalog).messages if message["type"] == "SCHEMA"]
+    assert schema["key_properties"] == ["team_id", "connector_identifier", "id"]
+    assert schema["bookmark_properties"] == ["log_time"]
