@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from tap_connector_logs.errors import InputError, Interrupted, TapError, TargetGoneError, printable
+from tap_connector_logs.errors import InputError, Interrupted, OutputError, TapError, printable
 from tap_connector_logs.tap import TapConnectorLogs
 
 
@@ -18,7 +18,7 @@ def main() -> None:
     try:
         code = TapConnectorLogs.cli.main(prog_name=TapConnectorLogs.name, standalone_mode=False)
     except TapError as error:
-        if isinstance(error, TargetGoneError):  # what Python still holds for it can't be written, either
+        if isinstance(error, OutputError):  # nor can be what Python still holds for it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         logger.critical("%s", error)
         code = error.exit_code

@@ -121,8 +121,8 @@ class RateLimitError(RefusedError):
         return f"{text} It asks to wait {self.retry_after:.0f} s, until {until:%Y-%m-%d %H:%M:%S} UTC."
 
 
-class TargetGoneError(TapError):
-    """Whoever read our output has closed it."""
+class OutputError(TapError):
+    """Nothing can be written any more: the target is gone, or the disk is full."""
 
 
 class ConnectorsFailedError(TapError):

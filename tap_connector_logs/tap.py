@@ -23,7 +23,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from tap_connector_logs.client import Client
-from tap_connector_logs.errors import ConnectorsFailedError, Interrupted, TapError, TargetGoneError, printable
+from tap_connector_logs.errors import ConnectorsFailedError, Interrupted, OutputError, TapError, printable
 from tap_connector_logs.inputs import check_state, complete_catalog, parse_object, read_object
 from tap_connector_logs.settings import (
     CONFIG_SCHEMA,
@@ -149,11 +149,8 @@ class TapConnectorLogs(Tap):
         """
         try:
             self.sync_all()
-        except BrokenPipeError as error:
-            raise TargetGoneError(
-                "The target has closed its input: its own log tells why. The next run goes on from the last state "
-                "that it has taken."
-            ) from error
+        except OutputError:
+            raise
         except MappingError as error:
             self.write_state()
             raise wrong_settings([f"stream_maps: {printable(error)}"]) from error

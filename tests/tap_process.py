@@ -101,23 +101,18 @@ def run_tap(
 
 def run_tap_until(folder: Path, settings: Mapping[str, Any], *, records: int, state: Any, signal_number: int) -> Run:
     """Run the tap and send it a signal once it has written so many records."""
-    process = subprocess.Popen(
-        command(folder, settings, state=state),
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        lines = []
-        written = 0
-        for line in process.stdout:
-            lines.append(line)
-            written += '"RECORD"' in line
-            if written == records:
-                process.send_signal(signal_number)
-                break
-        rest, errors = process.communicate(timeout=60)
-    return Run(process.returncode, "".join(lines) + rest, errors)
+    with (folder / "stderr").open("w+") as errors:
+        process = subprocess.Popen(
+            command(folder, settings, state=state), cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+        with process:
+            assert process.stdout is not None
+            lines = []
+            written = 0
+            for line in process.stdout:
+                lines.append(line)
+                written += '"RECORD"' in line
+                if written == records:
+                    process.send_signal(signal_number)
+        errors.seek(0)
+        return Run(process.returncode, "".join(lines), errors.read())
