@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,6 +55,15 @@ class Run:
     def complaint(self) -> str:
         """What the tap said last, and must have said in one line."""
         return self.stderr.strip().splitlines()[-1]
+
+
+RunTap = Callable[..., Run]
+"""Runs the tap against a simulator: `run("--test", state=…, page_size=…)`."""
+
+
+def held(simulator: Simulator, *names: str) -> list[str]:
+    """Return the ids that the simulator holds, of these connectors or of all."""
+    return sorted(log["id"] for name in names or simulator.connectors() for log in simulator.logs(name))
 
 
 def settings_for(simulator: Simulator, **settings: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from tap_connector_logs.errors import InputError
 from tap_connector_logs.instants import SECOND, format_instant, parse_instant
 from tap_connector_logs.settings import parse_settings, settings_from_environment
 from tap_connector_logs.tap import TapConnectorLogs
-from tests.tap_process import Run, run_tap, settings_for
+from tests.tap_process import Run, RunTap, run_tap, settings_for
 
 CANARY = "canary-c0ffee"
 """The credential of these tests: nothing that a process writes may hold it."""
@@ -28,21 +28,6 @@ BOOKMARK = "2026-01-31T06:00:00.000000Z"
 
 SCHEMA = deepcopy(TapConnectorLogs.config_jsonschema)
 TapConnectorLogs.append_builtin_config(SCHEMA)
-
-RunTap = Callable[..., Run]
-
-
-@pytest.fixture(scope="module")
-def simulator_of_all() -> Iterator[Simulator]:
-    """Two connectors with 1,200 logs each, a third of which share their instant with another."""
-    with Simulator(fleet="uniform", connectors=2, logs=1200, ties=0.3, history_days=1) as process:
-        yield process
-
-
-@pytest.fixture
-def simulator(simulator_of_all: Simulator) -> Simulator:
-    simulator_of_all.reset_requests()
-    return simulator_of_all
 
 
 @pytest.fixture(autouse=True)

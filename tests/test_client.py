@@ -74,13 +74,6 @@ def simulator_of_all() -> Iterator[Simulator]:
         yield process
 
 
-@pytest.fixture
-def simulator(simulator_of_all: Simulator) -> Simulator:
-    simulator_of_all.reset_switches()
-    simulator_of_all.reset_requests()
-    return simulator_of_all
-
-
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a certificate of this machine that nobody trusts; its key stands in the same file."""

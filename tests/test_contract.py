@@ -23,7 +23,7 @@ from syrupy.assertion import SnapshotAssertion
 from simulator.process import Simulator
 from tap_connector_logs.streams import ConnectorLogsStream, ConnectorsStream
 from tap_connector_logs.tap import TapConnectorLogs
-from tests.tap_process import Run, run_tap, settings_for
+from tests.tap_process import Run, held, run_tap, settings_for
 
 COLUMNS = [
     "team_id",
@@ -55,12 +55,6 @@ def simulator_of_all() -> Iterator[Simulator]:
         yield process
 
 
-@pytest.fixture
-def simulator(simulator_of_all: Simulator) -> Simulator:
-    simulator_of_all.reset_requests()
-    return simulator_of_all
-
-
 @pytest.fixture(scope="module")
 def discovered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     run = run_tap(tmp_path_factory.mktemp("discovery"), None, "--discover")
@@ -72,10 +66,6 @@ def discovered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.fixture
 def catalog(discovered: dict[str, Any]) -> dict[str, Any]:
     return deepcopy(discovered)
-
-
-def held(simulator: Simulator) -> list[str]:
-    return sorted(log["id"] for name in simulator.connectors() for log in simulator.logs(name))
 
 
 def schema_of(run: Run, stream: str = "connector_logs") -> dict[str, Any]:

@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +14,15 @@ import pytest
 from simulator.process import Simulator
 from simulator.simulation import KEY_WITHOUT_SCOPE
 from simulator.switches import FaultKind
-from tests.tap_process import Run, command, run_tap, settings_for
+from tests.tap_process import Run, RunTap, command, held, run_tap, settings_for
 
 BOTH = ["U0001", "U0002"]
-
-RunTap = Callable[..., Run]
-
-
-@pytest.fixture(scope="module")
-def simulator_of_all() -> Iterator[Simulator]:
-    """Two connectors with 1,200 logs each, a third of which share their instant with another."""
-    with Simulator(fleet="uniform", connectors=2, logs=1200, ties=0.3, history_days=1) as process:
-        yield process
-
-
-@pytest.fixture
-def simulator(simulator_of_all: Simulator) -> Simulator:
-    simulator_of_all.reset_switches()
-    simulator_of_all.reset_requests()
-    return simulator_of_all
 
 
 def recover(simulator: Simulator) -> None:
     """Let the API work again, with the whole rate limit."""
     simulator.reset_switches()
     simulator.reset_requests()
-
-
-def held(simulator: Simulator, *names: str) -> list[str]:
-    return sorted(log["id"] for name in names or BOTH for log in simulator.logs(name))
 
 
 def ids_of(run: Run, name: str) -> list[str]:

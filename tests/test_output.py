@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from simulator.process import Simulator
-from tests.tap_process import Run, command, run_tap, settings_for
+from tests.tap_process import Run, RunTap, command, held, run_tap, settings_for
 
 
 def test_the_state_is_at_most_a_tenth_of_the_output(tmp_path: Path) -> None:
@@ -30,7 +29,7 @@ def test_the_state_is_at_most_a_tenth_of_the_output(tmp_path: Path) -> None:
     assert sum(map(len, states[:-1])) <= len(run.stdout) / 10
 
 
-def test_a_state_of_one_connector_is_written_after_each_page(run: Callable[..., Run]) -> None:
+def test_a_state_of_one_connector_is_written_after_each_page(run: RunTap) -> None:
     result = run(connector_identifiers=["U0001"], page_size=100)
     assert len([message for message in result.messages if message["type"] == "STATE"]) >= 12
 
@@ -70,7 +69,7 @@ def batch_records(run: Run) -> list[dict[str, Any]]:
 
 
 def test_batches_hold_no_column_that_a_map_or_the_catalog_takes_away(
-    run: Callable[..., Run], simulator: Simulator, tmp_path: Path
+    run: RunTap, simulator: Simulator, tmp_path: Path
 ) -> None:
     catalog = json.loads(run_tap(tmp_path, None, "--discover").stdout)
     (logs,) = [stream for stream in catalog["streams"] if stream["tap_stream_id"] == "connector_logs"]
@@ -84,15 +83,13 @@ def test_batches_hold_no_column_that_a_map_or_the_catalog_takes_away(
     )
     assert result.exit_code == 0
     records = batch_records(result)
-    assert sorted(record["id"] for record in records) == sorted(
-        log["id"] for name in simulator.connectors() for log in simulator.logs(name)
-    )
+    assert sorted(record["id"] for record in records) == held(simulator)
     assert not {"event", "request"} & records[0].keys()
     assert "minutes" in records[0]
     assert run(state=result.state).ids == []
 
 
-def test_a_map_that_fails_on_a_record_is_a_wrong_setting(run: Callable[..., Run]) -> None:
+def test_a_map_that_fails_on_a_record_is_a_wrong_setting(run: RunTap) -> None:
     result = run(stream_maps={"connector_logs": {"x": "nonsense + 1"}})
     assert result.exit_code == 64
     assert "Wrong settings: stream_maps: " in result.complaint
@@ -106,7 +103,7 @@ def test_the_password_of_a_proxy_is_not_printed(tmp_path: Path, proxy: str) -> N
     assert "s3cret" not in result.stderr
 
 
-def test_a_catalog_without_keys_keeps_those_of_the_stream(run: Callable[..., Run], tmp_path: Path) -> None:
+def test_a_catalog_without_keys_keeps_those_of_the_stream(run: RunTap, tmp_path: Path) -> None:
     catalog = json.loads(run_tap(tmp_path, None, "--discover").stdout)
     for stream in catalog["streams"]:
         for key in ("key_properties", "replication_key", "replication_method"):

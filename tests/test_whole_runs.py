@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import itertools
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simulator.process import Simulator
-from tests.tap_process import Run, run_tap, run_tap_until, settings_for
+from tests.tap_process import RunTap, held, run_tap, run_tap_until, settings_for
 
 FORMS = ("z", "offset", "naive", "space", "seconds", "millis", "nanos")
 
 
-def held(simulator: Simulator) -> list[str]:
-    """All ids that the simulator holds."""
-    return sorted(log["id"] for name in simulator.connectors() for log in simulator.logs(name))
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A simulator for one test alone, which may change its logs and let time pass."""
+    with Simulator(fleet="uniform", connectors=2, logs=1200, ties=0.3, history_days=1) as process:
+        yield process
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ def test_with_nothing_but_dates_for_times_all_is_delivered_while_a_page_holds_a_
         assert run_tap(tmp_path, settings_for(simulator, page_size=200), state=run.state).ids == []
 
 
-def test_a_run_after_new_logs_asks_for_them_alone(simulator: Simulator, run: Callable[..., Run]) -> None:
+def test_a_run_after_new_logs_asks_for_them_alone(simulator: Simulator, run: RunTap) -> None:
     first = run()
     simulator.advance(6 * 3600)
     simulator.reset_requests()
@@ -60,7 +62,7 @@ def test_a_run_after_new_logs_asks_for_them_alone(simulator: Simulator, run: Cal
     assert simulator.requests()["total"] == 2
 
 
-def test_a_run_with_nothing_new_writes_no_record(run: Callable[..., Run]) -> None:
+def test_a_run_with_nothing_new_writes_no_record(run: RunTap) -> None:
     first = run()
     second = run(state=first.state)
     assert second.ids == []
@@ -89,7 +91,7 @@ def test_killed_every_ten_thousand_records_it_reads_all_with_few_requests_more(
         assert simulator.requests()["total"] <= 1.3 * requests_of_one_run
 
 
-def test_logs_that_come_while_pages_are_read_are_not_lost(simulator: Simulator, run: Callable[..., Run]) -> None:
+def test_logs_that_come_while_pages_are_read_are_not_lost(simulator: Simulator, run: RunTap) -> None:
     simulator.switch(new_logs_per_request=120.0)
     first = run(page_size=100)
     simulator.switch(new_logs_per_request=0.0)
@@ -112,7 +114,7 @@ def test_logs_that_arrive_late_are_delivered_once(tmp_path: Path) -> None:
         assert len(delivered) == len(set(delivered))
 
 
-def test_odd_entries_are_delivered_and_counted(simulator: Simulator, run: Callable[..., Run]) -> None:
+def test_odd_entries_are_delivered_and_counted(simulator: Simulator, run: RunTap) -> None:
     simulator.add_logs(
         "U0001",
         [
