@@ -63,6 +63,19 @@ class _ConnectorStream(Stream):
         """Yield the records of this stream."""
         raise NotImplementedError
 
+    @override
+    def get_batches(
+        self, batch_config: BatchConfig, context: Context | None = None
+    ) -> Iterable[tuple[BaseBatchFileEncoding, list[str]]]:
+        """Write batch files of the same records that messages would hold: the SDK's own leaves maps aside."""
+        batcher = Batcher(tap_name=self.tap_name, stream_name=self.name, batch_config=batch_config)
+        records = (
+            message.record
+            for record in self._sync_records(context, write_messages=False)
+            for message in self._generate_record_messages(record)
+        )
+        return ((batch_config.encoding, manifest) for manifest in batcher.get_batches(records))
+
 
 class ConnectorsStream(_ConnectorStream):
     """The connectors that the credential may see."""
@@ -113,19 +126,6 @@ class ConnectorLogsStream(_ConnectorStream):
         super().apply_catalog(catalog)
         self.forced_replication_method = None
         self.replication_key = REPLICATION_KEY
-
-    @override
-    def get_batches(
-        self, batch_config: BatchConfig, context: Context | None = None
-    ) -> Iterable[tuple[BaseBatchFileEncoding, list[str]]]:
-        """Write batch files of the same records that messages would hold: the SDK's own leaves maps aside."""
-        batcher = Batcher(tap_name=self.tap_name, stream_name=self.name, batch_config=batch_config)
-        records = (
-            message.record
-            for record in self._sync_records(context, write_messages=False)
-            for message in self._generate_record_messages(record)
-        )
-        return ((batch_config.encoding, manifest) for manifest in batcher.get_batches(records))
 
     @property
     @override

@@ -150,7 +150,7 @@ class TapConnectorLogs(Tap):
         try:
             self.sync_all()
         except OutputError:
-            raise
+            raise  # the state can't be written, either
         except MappingError as error:
             self.write_state()
             raise wrong_settings([f"stream_maps: {printable(error)}"]) from error
