@@ -65,7 +65,7 @@ Failures are logs with a status of 400 or more, or with none: the third party di
 The seconds are those of the whole job; Meltano alone takes some of them.
 All {len(kept):,} logs of the simulated API are in the file, each of them once.
 
-The DuckDB file is {file.relative_to(REPOSITORY)}, and the query of the first table is demo/report.sql.
+The DuckDB file is {file.relative_to(REPOSITORY)}.
 Next, for the real API: copy .env.example to .env, fill in its first three values, and run
     {MELTANO.relative_to(REPOSITORY)} run {JOB}
 """)

@@ -62,7 +62,10 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         "start_date",
         th.DateTimeType,
         title="Start date",
-        description="Oldest time to read logs from. Without it, all logs that the API keeps.",
+        description=(
+            "Oldest time to read logs from. Without it, all logs that the API keeps. It counts in the first run of a "
+            "connector: an earlier one has no effect later, a later one has."
+        ),
         examples=["2025-01-01T00:00:00Z"],
     ),
     th.Property(
@@ -216,7 +219,7 @@ def settings_from_environment(environ: Mapping[str, str], schema: Mapping[str, A
     as its setting's type stays text, for `parse_settings` to find.
 
     Raises:
-        InputError: If a variable is all but named like a setting.
+        InputError: If the name of a variable resembles that of a setting.
     """
     properties = schema["properties"]
     of_variable = {f"{ENV_PREFIX}{name.upper()}": name for name in properties}
@@ -225,8 +228,11 @@ def settings_from_environment(environ: Mapping[str, str], schema: Mapping[str, A
         if name := of_variable.get(variable):
             if text:
                 config[name] = _from_text(text, properties[name].get("type", ()))
-        elif variable.startswith(ENV_PREFIX) and (near := difflib.get_close_matches(variable, of_variable, 1, 0.9)):
-            raise wrong_settings([f"{variable} is the name of no setting; did you mean {near[0]}?"])
+        elif variable.startswith(ENV_PREFIX):
+            name = variable.removeprefix(ENV_PREFIX).lower()
+            if near := difflib.get_close_matches(name, properties, 1, 0.6):
+                meant = f"{ENV_PREFIX}{near[0].upper()}"
+                raise wrong_settings([f"{variable} is the name of no setting; did you mean {meant}?"])
     return config
 
 

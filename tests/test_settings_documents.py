@@ -60,8 +60,6 @@ def settings(about: dict[str, Any]) -> list[Setting]:
 
 def _kind(definition: dict[str, Any]) -> str:
     """Return what Meltano calls the type of a setting."""
-    if definition.get("format") == "date-time":
-        return "date_iso8601"
     (kind,) = (name for name in definition["type"] if name != "null")
     # Meltano has decimal numbers, but fails on each that it is to hand to a plugin.
     return "integer" if kind == "number" else str(kind)
