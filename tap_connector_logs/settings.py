@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -186,8 +186,7 @@ def parse_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Sett
         problems.append("start_date must be before end_date")
 
     identifiers = values["connector_identifiers"]
-    if not all(identifier.isprintable() for identifier in identifiers or ()):  # a pattern's $ lets a line break pass
-        problems.append("connector_identifiers has an entry with a line break")
+    problems += _identifier_problems(identifiers)
 
     api_url = values["api_url"].rstrip("/")
     api_is_local, problem = _check_url(api_url)
@@ -250,6 +249,14 @@ def _unknown_names(config: Mapping[str, Any], known: Iterable[str]) -> Iterator[
         if name not in known:
             near = difflib.get_close_matches(name, known, 1, 0.4)
             yield f"{printable(name)} is the name of no setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _identifier_problems(identifiers: Sequence[str] | None) -> Iterator[str]:
+    """Name what the schema can't see in the list of connectors."""
+    if identifiers is not None and not identifiers:
+        yield "connector_identifiers is empty; leave it out to read all connectors"
+    if not all(identifier.isprintable() for identifier in identifiers or ()):  # a pattern's $ lets a line break pass
+        yield "connector_identifiers has an entry with a line break"
 
 
 def _incomplete_batches(batch_config: object) -> Iterator[str]:

@@ -107,7 +107,7 @@ class Walk:
         if self._below is not None:
             if is_full and oldest >= self._below:
                 self._descend()
-                return Step(places)
+                return self._deliver((), (), self.interval.since) if self.done else Step(places)
             self._below = None
 
         proves_seam, gone = self._held is not None, None

@@ -112,6 +112,7 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "page of 1001": ({"page_size": 1001}, "page_size must be at most 1000"),
     "page of a half": ({"page_size": 1.5}, "page_size must be of type integer"),
     "page of yes": ({"page_size": True}, "page_size must be of type integer"),
+    "no connectors": ({"connector_identifiers": []}, "connector_identifiers is empty"),
     "negative lookback": ({"lookback_seconds": -1}, "lookback_seconds must be at least 0"),
     "negative wait": ({"max_wait_seconds": -1}, "max_wait_seconds must be at least 0"),
     "no time for a request": ({"request_timeout_seconds": 0}, "request_timeout_seconds must be above 0"),

@@ -153,3 +153,10 @@ def test_odd_entries_are_delivered_and_counted(simulator: Simulator, run: RunTap
     assert "2 logs had no usable log_time" in done.stderr
     assert "1 had no usable id" in done.stderr
     assert run(state=done.state).ids == []
+
+
+def test_a_burst_at_the_first_instant_there_is_ends_the_run(tmp_path: Path) -> None:
+    with Simulator(fleet="uniform", connectors=1, logs=0, switches={"before": "inclusive"}) as simulator:
+        simulator.add_logs("U0001", [{"id": str(n), "log_time": "0001-01-01T00:00:00Z"} for n in range(10)])
+        run = run_tap(tmp_path, settings_for(simulator, page_size=5))
+    assert (run.exit_code, len(run.ids)) == (0, 5)
