@@ -12,16 +12,9 @@ from tests.simulator.api import Api
 
 
 @pytest.fixture(scope="session")
-def shared_simulator() -> Iterator[Simulator]:
+def simulator_of_all() -> Iterator[Simulator]:
     with Simulator(fleet="uniform", connectors=3, logs=400, ties=0.4, history_days=2) as simulator:
         yield simulator
-
-
-@pytest.fixture
-def simulator(shared_simulator: Simulator) -> Simulator:
-    shared_simulator.reset_switches()
-    shared_simulator.reset_requests()
-    return shared_simulator
 
 
 @pytest.fixture(scope="session")

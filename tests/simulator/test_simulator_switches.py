@@ -35,10 +35,10 @@ WRITTEN = {
 
 
 @pytest.fixture(scope="module")
-def edges(shared_simulator: Simulator) -> Simulator:
+def edges(simulator_of_all: Simulator) -> Simulator:
     """Add logs around a second and a millisecond to connector U0002, later than all of its own."""
-    shared_simulator.add_logs("U0002", [{"id": time[17:-1], "log_time": time} for time in EDGES])
-    return shared_simulator
+    simulator_of_all.add_logs("U0002", [{"id": time[17:-1], "log_time": time} for time in EDGES])
+    return simulator_of_all
 
 
 @pytest.mark.parametrize(
