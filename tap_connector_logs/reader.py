@@ -116,7 +116,7 @@ class Reading:
         if self._is_fresh:
             self._is_fresh = False
             seam = self._begin_seam(step, instants, answer.server_time)
-        entries, at_seam, undated = self._select(answer.entries, instants, step, tally)
+        entries, at_seam, undated = self._select(answer.entries, instants, step, step.covered.since, tally)
         tally.logs += len(entries)
         delivery = Delivery(step.covered, self._newest, seam, at_seam, undated)
         return Page(self.connector_identifier, entries, delivery)
@@ -135,10 +135,9 @@ class Reading:
         return Seam(self._seam_since, max([*seen, *before]))
 
     def _select(
-        self, entries: Sequence[Entry], instants: Sequence[int | None], step: Step, tally: Tally
+        self, entries: Sequence[Entry], instants: Sequence[int | None], step: Step, cut: int, tally: Tally
     ) -> tuple[list[Entry], list[tuple[int, bytes]], list[bytes]]:
         """Return what has not been delivered before, and what the next page and the next run must know of it."""
-        cut = step.covered.since if step.covered is not None else END
         found = [(step.places[i], step.latest[i], entries[i], instants[i] is None) for i in step.deliver]
         if step.burst is not None or step.gone is not None:  # this page need not hold all that was held back
             shown = {log_id(entry) for entry in entries}
