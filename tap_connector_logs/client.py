@@ -1,12 +1,16 @@
-"""The one place that makes requests, and makes them again while the API fails in ways that pass."""
+"""The one place that makes requests, and makes them again while the API fails in ways that pass.
+
+Threads may share a client: each has a session of its own, and all pass one gate.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
 import ssl
+import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +31,7 @@ from tap_connector_logs.errors import (
     UnreadableAnswerError,
     printable,
 )
+from tap_connector_logs.gate import Gate
 from tap_connector_logs.instants import format_instant
 from tap_connector_logs.settings import Settings
 from tap_connector_logs.transport import TimedAdapter
@@ -40,6 +45,8 @@ _LONGEST_BACKOFF_SECONDS = 60
 _LONGEST_CONNECT_SECONDS = 10
 _MOST_BYTES = 64 * 2**20
 _CHUNK_BYTES = 2**16
+_MOST_DIGITS = 18
+_TOO_MANY_REQUESTS = 429
 
 # A proxy's URL may hold its password.
 _USER_OF_URL = re.compile(r"//[^/\s]*@")
@@ -49,30 +56,29 @@ class Client:
     """Speaks to the API with one credential, for one team.
 
     Every method raises, after as many tries as are worth it: CredentialError, RateLimitError, ServerError,
-    UnreachableError or UnreadableAnswerError.
+    UnreachableError or UnreadableAnswerError; and BudgetSpentError once `max_requests` have been made.
 
     Attributes:
-        requests_made: Requests so far, all tries counted.
-        seconds_waited: Seconds so far between tries.
+        gate: What all requests pass.
+        retries: Requests so far that were made again.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Prepare a session; nothing is sent yet."""
-        self.requests_made = 0
-        self.seconds_waited = 0.0
+        """Take in the settings; nothing is sent yet."""
+        self.gate = Gate(
+            requests_per_second=settings.requests_per_second,
+            max_requests=settings.max_requests,
+            longest_wait=settings.max_wait_seconds,
+        )
+        self.retries = 0
+        self._seconds_between_tries = 0.0
+        self._counting = threading.Lock()
         self._connectors_url = f"{settings.api_url}/v1/teams/{settings.team_id}/connector_builder/connectors"
         self._host = urlsplit(settings.api_url).netloc
         seconds = settings.request_timeout_seconds
         self._timeout = (min(_LONGEST_CONNECT_SECONDS, seconds), seconds)
         self._longest_wait = settings.max_wait_seconds
-        self._session = requests.Session()
-        # As an `auth` object, so that an entry of .netrc can't take the credential's place.
-        self._session.auth = _Bearer(settings.credential)
-        self._session.headers.update({"User-Agent": settings.user_agent, "Accept": "application/json"})
-        # An API on this machine may be spoken to without TLS: no proxy must come between.
-        self._session.trust_env = not settings.api_is_local
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, TimedAdapter())
+        self._sessions = _Sessions(settings)
         self._get = backoff.on_exception(
             _waits,
             TapError,
@@ -83,6 +89,16 @@ class Client:
             logger=None,
             longest=min(_LONGEST_BACKOFF_SECONDS, self._longest_wait),
         )(self._get_once)
+
+    @property
+    def requests_made(self) -> int:
+        """Requests so far, all tries counted."""
+        return self.gate.passed
+
+    @property
+    def seconds_waited(self) -> float:
+        """Seconds so far that failures cost; those in which the API held all requests count once."""
+        return self._seconds_between_tries + self.gate.seconds_held
 
     def list_connectors(self) -> Answer:
         """Return the connectors of the team that the credential may see.
@@ -123,10 +139,10 @@ class Client:
 
     def _get_once(self, what: str, url: str, list_name: str, parameters: dict[str, str]) -> Answer:
         """Make one request."""
-        self.requests_made += 1
+        self.gate.enter()
         began = time.monotonic()
         try:
-            with self._session.get(
+            with self._sessions.mine.get(
                 url, params=parameters, timeout=self._timeout, allow_redirects=False, stream=True
             ) as response:
                 content = _read(response, what)
@@ -139,6 +155,11 @@ class Client:
             len(content),
             time.monotonic() - began,
         )
+        if response.status_code != _TOO_MANY_REQUESTS:  # which says itself how long to wait
+            self.gate.heed(
+                limit=_number(response.headers, "X-RateLimit-Limit"),
+                remaining=_number(response.headers, "X-RateLimit-Remaining"),
+            )
         return read_answer(
             what,
             list_name,
@@ -170,12 +191,18 @@ class Client:
         return not (isinstance(error, TapError) and error.may_pass)
 
     def _note_retry(self, details: Any) -> None:
-        """Say why a request will be made again, and when."""
-        self.seconds_waited += details["wait"]
+        """Say why a request will be made again, and when. A rate limit is one of all requests."""
+        wait, error = details["wait"], details["exception"]
+        with self._counting:
+            self.retries += 1
+            if not isinstance(error, RateLimitError):
+                self._seconds_between_tries += wait
+        if isinstance(error, RateLimitError) and not self.gate.hold(wait):
+            return  # another thread has said so
         logger.warning(
             "%s Trying again in %.1f s (try %d of %d).",
-            details["exception"],
-            details["wait"],
+            error,
+            wait,
             details["tries"] + 1,
             MOST_TRIES,
         )
@@ -191,6 +218,26 @@ class _Bearer(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._credential}"
         return request
+
+
+class _Sessions(threading.local):
+    """A session for each thread: requests doesn't promise that one can be shared."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.mine = requests.Session()
+        # As an `auth` object, so that an entry of .netrc can't take the credential's place.
+        self.mine.auth = _Bearer(settings.credential)
+        self.mine.headers.update({"User-Agent": settings.user_agent, "Accept": "application/json"})
+        # An API on this machine may be spoken to without TLS: no proxy must come between.
+        self.mine.trust_env = not settings.api_is_local
+        for scheme in ("http://", "https://"):
+            self.mine.mount(scheme, TimedAdapter())
+
+
+def _number(headers: Mapping[str, str], name: str) -> int | None:
+    """Return a header that holds a whole number; None if it is missing or holds something else."""
+    text = headers.get(name, "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
 def _waits(longest: float) -> Generator[float, Any, None]:

@@ -133,7 +133,7 @@ class ConnectorsFailedError(TapError):
 
     def __init__(self, failures: Mapping[str, TapError], *, of: int) -> None:
         """Name the connectors; `of` is the number of all that were to be read."""
-        names = ", ".join(list(failures)[:_MOST_NAMES])
+        names = ", ".join(sorted(failures)[:_MOST_NAMES])
         if len(failures) > _MOST_NAMES:
             names += f" and {len(failures) - _MOST_NAMES} more"
         super().__init__(f"{len(failures)} of {of} connectors could not be read: {names}. The reasons stand above.")

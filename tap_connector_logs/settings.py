@@ -92,6 +92,29 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         description="Logs to ask for in one request.",
     ),
     th.Property(
+        "concurrency",
+        th.IntegerType(minimum=1, maximum=32),
+        default=8,
+        title="Concurrency",
+        description="Requests under way at once.",
+    ),
+    th.Property(
+        "requests_per_second",
+        th.NumberType(exclusive_minimum=0),
+        default=10,
+        title="Requests per second",
+        description="Most requests in any second. The API suggests no more than 20, for all that use the key.",
+    ),
+    th.Property(
+        "max_requests",
+        th.IntegerType(minimum=1),
+        title="Most requests",
+        description=(
+            "Requests that one run may make. Then it ends in good order, and the next one goes on. Without it, as "
+            "many as the logs need."
+        ),
+    ),
+    th.Property(
         "max_wait_seconds",
         th.IntegerType(minimum=0),
         default=900,
@@ -135,6 +158,7 @@ class Settings:
         end: END without an `end_date`.
         api_url: Without a slash at the end.
         api_is_local: Whether the API is on this machine.
+        max_requests: None for any number.
     """
 
     credential: str = field(repr=False)
@@ -144,6 +168,9 @@ class Settings:
     end: int
     lookback_seconds: int
     page_size: int
+    concurrency: int
+    requests_per_second: float
+    max_requests: int | None
     max_wait_seconds: int
     request_timeout_seconds: float
     api_url: str
@@ -188,6 +215,10 @@ def parse_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Sett
     identifiers = values["connector_identifiers"]
     problems += _identifier_problems(identifiers)
 
+    max_requests = values["max_requests"]
+    if max_requests == 1 and identifiers is None:
+        problems.append("max_requests must be at least 2 without connector_identifiers: one is for their list")
+
     api_url = values["api_url"].rstrip("/")
     api_is_local, problem = _check_url(api_url)
     if problem:
@@ -203,6 +234,9 @@ def parse_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Sett
         end=END if end is None else end,
         lookback_seconds=int(values["lookback_seconds"]),
         page_size=int(values["page_size"]),
+        concurrency=int(values["concurrency"]),
+        requests_per_second=float(values["requests_per_second"]),
+        max_requests=None if max_requests is None else int(max_requests),
         max_wait_seconds=int(values["max_wait_seconds"]),
         request_timeout_seconds=float(values["request_timeout_seconds"]),
         api_url=api_url,

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import Stream
 from singer_sdk import typing as th
 from singer_sdk.batch import Batcher
+from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.metrics import Counter
 from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
 from tap_connector_logs.errors import TapError
+from tap_connector_logs.pool import pages
 from tap_connector_logs.reader import Reader
 from tap_connector_logs.records import INT32_MAX, connector_record, log_record
 from tap_connector_logs.settings import INT64_MAX
@@ -147,42 +150,89 @@ class ConnectorLogsStream(_ConnectorStream):
         pass
 
     @override
+    def get_record_counter(self, **options: Any) -> Counter:
+        """Return the counter of records, which pages written whole are told as well."""
+        self._counter = super().get_record_counter(**options)
+        return self._counter
+
+    @property
+    def _columns_left_out(self) -> list[str] | None:
+        """Columns that the catalog leaves out; None if the SDK has more to do with a record than leaving them out."""
+        mask, schema = self.mask, self.effective_schema["properties"]
+        left_out = [name for name in self.schema["properties"] if not mask["properties", name]]
+        is_plain = (
+            all(type(stream_map) is SameRecordTransform for stream_map in self.stream_maps)
+            and not any(stream_map.flattening_enabled for stream_map in self.stream_maps)
+            and all(len(breadcrumb) <= len(("properties", "name")) for breadcrumb in mask)
+            and all(
+                schema.get(name, {}).get("type") == column["type"] and "properties" not in schema[name]
+                for name, column in self.schema["properties"].items()
+                if name not in left_out
+            )
+        )
+        return (
+            left_out
+            if is_plain and not self.get_batch_config(self.config) and self.ABORT_AT_RECORD_COUNT is None
+            else None
+        )
+
+    @override
     def read(self) -> Iterator[dict[str, Any]]:
+        """Write pages whole, or yield their records where the SDK has to see each."""
         tap, settings = self._tap, self._tap.settings
         bookmarks = Bookmarks(tap.state)
         backlogs = {name: bookmarks.load(settings.team_id, name) for name in tap.connector_identifiers}
-        reader = Reader(tap.client, settings, backlogs)
+        reader = Reader(settings, backlogs)
         tap.failures = reader.failures
+        left_out = self._columns_left_out
         began = time.monotonic()
         try:
-            for page in reader.pages():
+            for page in pages(reader, tap.client, concurrency=settings.concurrency):
                 name = page.connector_identifier
                 # The page is written whole, or not at all as far as the state can tell.
                 with tap.uninterrupted():
-                    for entry in page.entries:
-                        yield log_record(entry, team_id=settings.team_id, connector_identifier=name)
+                    records = [
+                        log_record(entry, instant, team_id=settings.team_id, connector_identifier=name)
+                        for entry, instant in zip(page.entries, page.instants, strict=True)
+                    ]
+                    if left_out is None:
+                        yield from records
+                    else:
+                        self._write(records, left_out)
                     backlogs[name].deliver(page.delivery)
                     bookmarks.save(settings.team_id, name, backlogs[name])
-                    if tap.has_room_for_state:
+                    if tap.writer.has_room_for_state:
                         tap.write_state()
         finally:
-            tally = reader.tally
-            self.logger.info(
-                "Read %d logs of %d connectors with %d requests in %.1f s, %.1f s of them waiting to try again; "
-                "%d seams checked, %d holes, %d bursts.",
-                tally.logs,
-                len(backlogs),
-                tap.client.requests_made,
-                time.monotonic() - began,
-                tap.client.seconds_waited,
-                tally.seams,
-                tally.holes,
-                tally.bursts,
+            self._summarize(reader, len(backlogs), time.monotonic() - began)
+
+    def _write(self, records: list[dict[str, Any]], left_out: list[str]) -> None:
+        """Write the records of a page."""
+        for record in records if left_out else ():
+            for name in left_out:
+                del record[name]
+        self._tap.writer.write_records(self.name, records)
+        self._counter.increment(len(records))
+
+    def _summarize(self, reader: Reader, connectors: int, seconds: float) -> None:
+        """Tell what the run has met."""
+        client, tally = self._tap.client, reader.tally
+        self.logger.info(
+            "Read %d logs of %d connectors with %d requests in %.1f s, %.1f s of them waiting to try again; "
+            "%d seams checked, %d holes, %d bursts.",
+            tally.logs,
+            connectors,
+            client.requests_made,
+            seconds,
+            client.seconds_waited,
+            tally.seams,
+            tally.holes,
+            tally.bursts,
+        )
+        if tally.without_time or tally.without_id:
+            self.logger.warning(
+                "%d logs had no usable log_time and were delivered with null; %d had no usable id and were given "
+                "one made of their content. What the API sent instead is in the column extra.",
+                tally.without_time,
+                tally.without_id,
             )
-            if tally.without_time or tally.without_id:
-                self.logger.warning(
-                    "%d logs had no usable log_time and were delivered with null; %d had no usable id and were given "
-                    "one made of their content. What the API sent instead is in the column extra.",
-                    tally.without_time,
-                    tally.without_id,
-                )

@@ -43,6 +43,7 @@ class TapConnectorLogs(Tap):
 
     # Attributes of a run beyond the SDK's:
     #   settings: the tap's own settings; not set where no run follows, in discovery.
+    #   writer: where all messages leave.
     #   failures: connectors that could not be read, and why.
     #   ended_by: what ended the reading before its end.
 
@@ -74,6 +75,7 @@ class TapConnectorLogs(Tap):
         """
         self.failures: dict[str, TapError] = {}
         self.ended_by: TapError | None = None
+        self.writer = MessageWriter(self.uninterrupted)
         self._signal: int | None = None
         self._is_uninterrupted = False
         self.append_builtin_config(self.config_jsonschema)
@@ -89,7 +91,7 @@ class TapConnectorLogs(Tap):
             super().__init__(
                 config=config,
                 validate_config=validate_config,
-                message_writer=MessageWriter(self.uninterrupted),
+                message_writer=self.writer,
                 **kwargs,
             )
         except ConfigValidationError as error:
@@ -129,16 +131,12 @@ class TapConnectorLogs(Tap):
             )
         return usable
 
-    @property
-    def has_room_for_state(self) -> bool:
-        """Whether a state written now stays small beside the records."""
-        return isinstance(self.message_writer, MessageWriter) and self.message_writer.has_room_for_state
-
     def write_state(self) -> None:
         """Write the state of all pages that have been written whole."""
         # Batch messages leave later than the records that they name: the SDK writes the state after each.
         if not self.config.get("batch_config"):
             self.state_writer.write_state(self.state)
+        self.writer.flush()
 
     def run(self) -> None:
         """Sync all selected streams.
@@ -149,6 +147,7 @@ class TapConnectorLogs(Tap):
         """
         try:
             self.sync_all()
+            self.writer.flush()
         except OutputError:
             raise  # the state can't be written, either
         except MappingError as error:
@@ -224,6 +223,7 @@ class TapConnectorLogs(Tap):
             tap.write_schemas()
         else:
             tap.run_connection_test()
+            tap.writer.flush()
         tap._raise_failures()
         ctx.exit()
 

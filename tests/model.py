@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from tap_connector_logs.answers import Answer
 from tap_connector_logs.backlog import Backlog
-from tap_connector_logs.client import Client
+from tap_connector_logs.errors import TapError
 from tap_connector_logs.instants import MICROSECOND, SECOND, format_instant
-from tap_connector_logs.reader import Page, Reader
+from tap_connector_logs.reader import Reader, Request
+from tap_connector_logs.reading import Page
 from tap_connector_logs.settings import CONFIG_SCHEMA, Settings, parse_settings
 from tap_connector_logs.state import Bookmarks
 
@@ -65,7 +66,7 @@ def _entry(log: Log) -> dict[str, Any]:
 
 
 def settings(**config: Any) -> Settings:
-    return parse_settings({"api_key": "key", "team_id": TEAM_ID, **config}, CONFIG_SCHEMA)
+    return parse_settings({"api_key": "key", "team_id": TEAM_ID, "concurrency": 1, **config}, CONFIG_SCHEMA)
 
 
 @dataclass
@@ -76,13 +77,27 @@ class Target:
     state: str = "{}"
     reader: Reader | None = None
 
-    def run(self, api: ModelApi, config: Settings, *, crash_after: int | None = None) -> Reader:
-        """Run once; with `crash_after`, the process dies after so many pages, amid the next."""
+    def run(
+        self,
+        api: ModelApi,
+        config: Settings,
+        *,
+        crash_after: int | None = None,
+        choose: Callable[[int], int] = lambda _: 0,
+    ) -> Reader:
+        """Run once.
+
+        Args:
+            api: What to read from.
+            config: The settings; `concurrency` requests are under way at once, one if it isn't set.
+            crash_after: Pages after which the process dies, amid the next.
+            choose: Tells which of so many requests under way is answered next.
+        """
         state = json.loads(self.state)
         bookmarks = Bookmarks(state)
         backlogs: dict[str, Backlog] = {name: bookmarks.load(TEAM_ID, name) for name in api.logs}
-        reader = Reader(cast("Client", api), config, backlogs)
-        for number, page in enumerate(reader.pages()):
+        reader = Reader(config, backlogs)
+        for number, page in enumerate(pages(reader, api, config.concurrency, choose)):
             if number == crash_after:
                 break
             self._take(page, bookmarks, backlogs)
@@ -93,6 +108,25 @@ class Target:
         self.ids += [f"{page.connector_identifier}/{entry['id']}" for entry in page.entries]
         backlogs[page.connector_identifier].deliver(page.delivery)
         bookmarks.save(TEAM_ID, page.connector_identifier, backlogs[page.connector_identifier])
+
+
+def pages(reader: Reader, api: ModelApi, concurrency: int, choose: Callable[[int], int]) -> Iterator[Page]:
+    """Yield the pages of a reader, of which the API answers some request under way at a time."""
+    under_way: list[Request] = []
+    while True:
+        while len(under_way) < concurrency and (request := reader.next_request()):
+            under_way.append(request)
+        if not under_way:
+            return
+        request = under_way.pop(choose(len(under_way)))
+        try:
+            answer = api.list_logs(request.connector_identifier, limit=request.limit, before=request.before)
+        except TapError as error:
+            reader.fail(request, error)
+        else:
+            page = reader.take(request, answer)
+            if page is not None:
+                yield page
 
 
 def ids_of(api: ModelApi) -> list[str]:

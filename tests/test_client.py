@@ -54,7 +54,8 @@ Connect = Callable[..., Client]
 
 
 def settings_of(url: str, **settings: Any) -> Settings:
-    given = {"team_id": 936506, "api_url": url, "max_wait_seconds": 0, "request_timeout_seconds": 20, **settings}
+    given = {"team_id": 936506, "api_url": url, "max_wait_seconds": 0, "request_timeout_seconds": 20}
+    given |= {"requests_per_second": 10_000, **settings}
     if not {"api_key", "bearer_token"} & set(given):
         given["api_key"] = CREDENTIAL
     return parse_settings(given, CONFIG_SCHEMA)

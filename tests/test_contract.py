@@ -191,7 +191,7 @@ def test_the_state_does_not_need_the_bookmark_among_the_records(run: RunTap, cat
     first = run(catalog=catalog)
     assert first.exit_code == 0
     assert all("log_time" not in record for record in first.records())
-    assert first.ids == whole.ids
+    assert sorted(first.ids) == sorted(whole.ids)
     assert first.state == whole.state
     assert run(catalog=catalog, state=first.state).ids == []
 

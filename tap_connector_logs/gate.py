@@ -1,0 +1,121 @@
+"""The gate that every request passes, whichever thread makes it: so many a second, and none while the API asks to wait.
+
+- No more than `requests_per_second` pass in any second, and never two at once.
+- A wait that the API asks of one request holds all of them.
+- Where the API tells that little is left of the hour's budget, that little is spread over an hour.
+- `max_requests` is the budget of the run.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from threading import Lock
+
+logger = logging.getLogger(__name__)
+
+_SLACK_SECONDS = 0.02
+"""Requests may arrive closer together than they left."""
+
+_MOST_REMEMBERED = 1_000
+_HOUR_SECONDS = 3_600
+_SHARE_TO_SPARE = 0.1
+"""Of the hour's budget: what else uses the key is not to be locked out."""
+
+_LONGEST_NAP_SECONDS = 1.0
+
+
+class BudgetSpentError(Exception):
+    """The run has made as many requests as it may."""
+
+
+class Gate:
+    """Lets requests through, one after the other.
+
+    Attributes:
+        passed: Requests let through so far.
+        seconds_held: Seconds so far for which the API held all requests.
+    """
+
+    def __init__(self, *, requests_per_second: float, max_requests: int | None, longest_wait: float) -> None:
+        """Open the gate.
+
+        Args:
+            requests_per_second: Most requests in any second.
+            max_requests: Most requests altogether; None for any number.
+            longest_wait: Seconds between two requests at the most, however little is left of the hour's budget.
+        """
+        self.passed = 0
+        self.seconds_held = 0.0
+        at_once = max(1, int(min(requests_per_second, _MOST_REMEMBERED)))
+        self._span = at_once / requests_per_second + _SLACK_SECONDS
+        self._pace = self._span / at_once / 2
+        self._apart = self._pace
+        self._longest_wait = longest_wait
+        self._max_requests = max_requests
+        self._recent: deque[float] = deque(maxlen=at_once)
+        self._held_until = 0.0
+        self._turnstile = Lock()
+        self._holding = Lock()
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the run has made as many requests as it may."""
+        return self._max_requests is not None and self.passed >= self._max_requests
+
+    @property
+    def held_for(self) -> float:
+        """Seconds for which the API still holds all requests; 0 if it doesn't."""
+        return max(0.0, self._held_until - time.monotonic())
+
+    def enter(self) -> None:
+        """Wait until a request may be made.
+
+        Raises:
+            BudgetSpentError: If none may be made any more.
+        """
+        with self._turnstile:  # one waits, and the others behind it
+            while not self.is_spent and (wait := self._seconds_to_wait()) > 0:
+                time.sleep(min(wait, _LONGEST_NAP_SECONDS))
+            if self.is_spent:
+                raise BudgetSpentError
+            self.passed += 1
+            self._recent.append(time.monotonic())
+
+    def hold(self, seconds: float) -> bool:
+        """Let nothing through for some seconds, and return whether that is news: requests under way may all say so."""
+        with self._holding:
+            more = seconds - self.held_for
+            if more <= 0:
+                return False
+            self._held_until = time.monotonic() + seconds
+            self.seconds_held += more
+            return more > seconds / 2
+
+    def heed(self, *, limit: int | None, remaining: int | None) -> None:
+        """Take in what an answer says of the hour's budget, None where it says nothing.
+
+        The API doesn't tell when the hour ends. So a small rest is spread over a whole one: then it lasts in any case.
+        """
+        if limit is None or remaining is None or remaining > limit * _SHARE_TO_SPARE:
+            self._apart = self._pace
+            return
+        was_fast = self._apart == self._pace
+        self._apart = max(self._pace, min(_HOUR_SECONDS / max(remaining, 1), self._longest_wait))
+        if was_fast and self._apart > self._pace:
+            logger.warning(
+                "%d of %d requests are left of the API's budget for this hour: from now on one every %.1f s.",
+                remaining,
+                limit,
+                self._apart,
+            )
+
+    def _seconds_to_wait(self) -> float:
+        """Return the seconds until the next request may pass; not above 0 if it may now."""
+        ready = self._held_until
+        if self._recent:
+            ready = max(ready, self._recent[-1] + self._apart)
+        if len(self._recent) == self._recent.maxlen:
+            ready = max(ready, self._recent[0] + self._span)
+        return ready - time.monotonic()

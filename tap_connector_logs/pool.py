@@ -1,0 +1,124 @@
+"""The threads that ask the API: several requests under way at once, while the pages of others are written.
+
+One thread, the caller's, plans and takes in; the others do nothing but ask. So nothing else has to be locked.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
+from queue import SimpleQueue
+
+from tap_connector_logs.answers import Answer
+from tap_connector_logs.client import Client
+from tap_connector_logs.errors import TapError
+from tap_connector_logs.gate import BudgetSpentError
+from tap_connector_logs.reader import Reader, Request
+from tap_connector_logs.reading import Page
+
+MOST_PAGES_AHEAD = 2
+"""Pages that may wait to be written before there are fewer requests under way for it."""
+
+_Outcome = tuple[Request, Answer | Exception]
+
+
+def pages(reader: Reader, client: Client, *, concurrency: int) -> Iterator[Page]:
+    """Yield the pages of a reader in the order in which they come.
+
+    The first request goes alone: a credential that is refused should be so once.
+
+    Args:
+        reader: What to ask for.
+        client: Whom to ask.
+        concurrency: Most requests under way at once.
+
+    Raises:
+        TapError: If no connector can be read any further. Pages that have come before are yielded first.
+    """
+    waiting = deque[Page]()
+    with closing(_Threads(client)) as threads:
+        try:
+            while True:
+                most = min(concurrency, concurrency + MOST_PAGES_AHEAD - len(waiting)) if threads.answers else 1
+                while threads.under_way < most and (request := reader.next_request()) is not None:
+                    threads.ask(request)
+                if waiting and not threads.has_answer:
+                    yield waiting.popleft()
+                elif threads.under_way:
+                    page = _take(reader, *threads.answer())
+                    waiting.extend([] if page is None else [page])
+                else:
+                    return
+        except TapError:
+            yield from waiting
+            raise
+
+
+class _Threads:
+    """Threads that ask, as many as there have been requests under way at once.
+
+    Attributes:
+        under_way: Requests whose answers have not been fetched.
+        answers: Answers fetched so far.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.under_way = 0
+        self.answers = 0
+        self._client = client
+        self._threads: list[threading.Thread] = []
+        self._to_ask: SimpleQueue[Request | None] = SimpleQueue()
+        self._answered: SimpleQueue[_Outcome] = SimpleQueue()
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether there is an answer to be fetched."""
+        return not self._answered.empty()
+
+    def ask(self, request: Request) -> None:
+        """Let a thread make a request."""
+        self.under_way += 1
+        if self.under_way > len(self._threads):
+            # A daemon: whatever ends the run must not wait for an answer that may never come.
+            self._threads.append(threading.Thread(target=self._work, daemon=True))
+            self._threads[-1].start()
+        self._to_ask.put(request)
+
+    def answer(self) -> _Outcome:
+        """Fetch the next answer, or what came instead of it; wait until there is one."""
+        outcome = self._answered.get()
+        self.under_way -= 1
+        self.answers += 1
+        return outcome
+
+    def close(self) -> None:
+        """Let each thread end once its request has come to an end."""
+        for _ in self._threads:
+            self._to_ask.put(None)
+
+    def _work(self) -> None:
+        while (request := self._to_ask.get()) is not None:
+            try:
+                answer = self._client.list_logs(
+                    request.connector_identifier, limit=request.limit, before=request.before
+                )
+            except Exception as error:  # noqa: BLE001 - the caller's thread will raise it
+                self._answered.put((request, error))
+            else:
+                self._answered.put((request, answer))
+
+
+def _take(reader: Reader, request: Request, outcome: Answer | Exception) -> Page | None:
+    """Tell the reader what came of a request."""
+    match outcome:
+        case Answer():
+            return reader.take(request, outcome)
+        case BudgetSpentError():
+            reader.stop()
+        case TapError():
+            reader.fail(request, outcome)
+        case _:
+            raise outcome
+    return None
