@@ -102,7 +102,7 @@ def read_answer(
     return Answer(
         [entry if isinstance(entry, dict) else {"entry": entry} for entry in entries],
         total if isinstance(total, int) else None,
-        (instant_of(date) or 0) + SECOND,
+        instant_of(date) + SECOND,
     )
 
 

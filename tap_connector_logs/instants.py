@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
 MICROSECOND = 1
 MILLISECOND = 1_000
 SECOND = 1_000_000
 
 _DAY_SECONDS = 86_400
+_NORMAL_LENGTH = len("2025-01-01T00:00:00.000000Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _since_epoch(moment: datetime) -> int:
+def instant_of(moment: datetime) -> int:
+    """Return the instant of a `datetime` that has a zone."""
     since = moment - _EPOCH
     return (since.days * _DAY_SECONDS + since.seconds) * SECOND + since.microseconds
 
 
-FIRST = _since_epoch(datetime.min.replace(tzinfo=UTC))
+FIRST = instant_of(datetime.min.replace(tzinfo=UTC))
 """The oldest instant there is."""
-
-_LAST = _since_epoch(datetime.max.replace(tzinfo=UTC))
 
 BEGINNING = FIRST - 1
 """Older than any instant: an interval that starts here reaches back as far as the API keeps logs."""
 
-END = _LAST + 1
+END = instant_of(datetime.max.replace(tzinfo=UTC)) + 1
 """Newer than any instant: an interval that ends here includes whatever is newest."""
 
 
-def parse_instant(text: object) -> int | None:
+def parse_moment(text: object) -> datetime | None:
     """Read a date-time in any of the ISO 8601 forms in use.
 
     Args:
@@ -38,39 +37,54 @@ def parse_instant(text: object) -> int | None:
             (those below a microsecond are cut off), or a bare date. Anything else is allowed, too.
 
     Returns:
-        The instant, or None for what is not a date-time between the years 1 and 9999.
+        The time in UTC, or None for what is not a date-time between the years 1 and 9999 there.
     """
     if not isinstance(text, str):
         return None
     try:
-        return instant_of(datetime.fromisoformat(text))
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        pass
+        try:
+            moment = datetime.fromisoformat(text.strip().upper())
+        except ValueError:
+            return None
+    return moment if moment.tzinfo is UTC else in_utc(moment)
+
+
+def in_utc(moment: datetime) -> datetime | None:
+    """Return a `datetime` in UTC, where it is if it has no zone; None if UTC has no year for it."""
     try:
-        return instant_of(datetime.fromisoformat(text.strip().upper()))
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
         return None
 
 
-def instant_of(moment: datetime) -> int | None:
-    """Return the instant of a `datetime` (UTC if it is naive), or None if UTC has no year for it."""
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    instant = _since_epoch(moment)
-    return instant if FIRST <= instant <= _LAST else None
+def parse_instant(text: object) -> int | None:
+    """Return the instant of a date-time, as `parse_moment` reads it."""
+    moment = parse_moment(text)
+    return None if moment is None else instant_of(moment)
+
+
+def moment_of(instant: int) -> datetime:
+    """Return an instant as a `datetime` in UTC."""
+    return _EPOCH + timedelta(microseconds=instant)
+
+
+def format_moment(moment: datetime, text: object = None) -> str:
+    """Write a `datetime` in UTC in the one form of records and state: `2025-01-01T00:00:00.000000Z`.
+
+    Args:
+        moment: The time.
+        text: What it was read from, if anything: it may have that form already.
+    """
+    if isinstance(text, str) and len(text) == _NORMAL_LENGTH and text[7] + text[10] + text[19] + text[26] == "-T.Z":
+        return text
+    return f"{moment.isoformat(timespec='microseconds')[: _NORMAL_LENGTH - 1]}Z"
 
 
 def format_instant(instant: int) -> str:
-    """Write an instant in the one form that records and state use: `2025-01-01T00:00:00.000000Z`."""
-    seconds, microsecond = divmod(instant, SECOND)
-    day, second = divmod(seconds, _DAY_SECONDS)
-    minute, second = divmod(second, 60)
-    return f"{_date(day)}T{minute // 60:02}:{minute % 60:02}:{second:02}.{microsecond:06}Z"
-
-
-@lru_cache(maxsize=1024)
-def _date(day: int) -> str:
-    return (_EPOCH + timedelta(days=day)).date().isoformat()
+    """Write an instant in that form."""
+    return format_moment(moment_of(instant))
 
 
 def ceil_to(instant: int, unit: int) -> int:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Self
 
 from tap_connector_logs.answers import Answer
 from tap_connector_logs.backlog import MOST_DIGESTS, Backlog, Delivery, Interval, Seam, digest
 from tap_connector_logs.errors import UnreadableAnswerError
-from tap_connector_logs.instants import END, FIRST, SECOND, format_instant, parse_instant
+from tap_connector_logs.instants import END, FIRST, SECOND, format_instant, instant_of, moment_of, parse_moment
 from tap_connector_logs.records import has_id, log_id
 from tap_connector_logs.settings import Settings
 from tap_connector_logs.walk import Step, StuckError, Walk
@@ -38,13 +39,13 @@ class Page:
     Attributes:
         connector_identifier: The connector.
         entries: The entries to deliver, as the API sent them.
-        instants: When each of them was; None where it has no usable time.
+        moments: When each of them was, in UTC; None where it has no usable time.
         delivery: What this page is to the connector's backlog, once its entries are written.
     """
 
     connector_identifier: str
     entries: Sequence[Entry]
-    instants: Sequence[int | None]
+    moments: Sequence[datetime | None]
     delivery: Delivery
 
 
@@ -69,8 +70,8 @@ class Tally:
     without_id: int = 0
 
 
-_Found = tuple[Entry, int | None, int, int]
-"""An entry with its instant, and the places in time where it stands at the earliest and at the latest."""
+_Found = tuple[Entry, datetime | None]
+"""An entry, and when it was."""
 
 
 @dataclass(slots=True)
@@ -172,7 +173,8 @@ class Reading:
         Raises:
             UnreadableAnswerError: If the API's pages don't move on.
         """
-        instants = [parse_instant(entry.get("log_time")) for entry in answer.entries]
+        moments = [parse_moment(entry.get("log_time")) for entry in answer.entries]
+        instants = [None if moment is None else instant_of(moment) for moment in moments]
         try:
             step = self.walk.read(instants)
         except StuckError:
@@ -189,10 +191,10 @@ class Reading:
         if self._begins_seam:
             self._begins_seam = False
             seam = self._begin_seam(step, instants, answer.server_time)
-        page = self._select(answer.entries, instants, step, step.covered, seam)
+        page = self._select(answer.entries, moments, step, step.covered, seam)
         self._has_begun = True
         tally.logs += len(page.entries)
-        tally.without_time += sum(instant is None for instant in page.instants)
+        tally.without_time += page.moments.count(None)
         tally.without_id += len(page.entries) - sum(map(has_id, page.entries))
         return page
 
@@ -220,75 +222,79 @@ class Reading:
         return Seam(self._seam_since, max([*seen, *before]))
 
     def _select(
-        self, entries: Sequence[Entry], instants: Sequence[int | None], step: Step, covered: Interval, seam: Seam | None
+        self,
+        entries: Sequence[Entry],
+        moments: Sequence[datetime | None],
+        step: Step,
+        covered: Interval,
+        seam: Seam | None,
     ) -> Page:
         """Return the page without what has been delivered before."""
-        found: list[_Found] = [(entries[i], instants[i], step.places[i], step.latest[i]) for i in step.deliver]
+        found = [(entries[position], moments[position]) for position in step.deliver]
+        spans = [(step.places[position], step.latest[position]) for position in step.deliver]
         if step.burst is not None or step.gone is not None:  # this page need not hold all that was held back
             shown = {log_id(entry) for entry in entries}
-            found += [
-                (entry, place, place, place)
-                for place, entry in self._held
-                if place >= covered.since and log_id(entry) not in shown
-            ]
-        self._held = [(step.places[i], entries[i]) for i in step.held]
+            for place, entry in self._held:
+                if place >= covered.since and log_id(entry) not in shown:
+                    found.append((entry, moment_of(place)))
+                    spans.append((place, place))
+        self._held = [(step.places[position], entries[position]) for position in step.held]
         if step.burst is not None and step.burst >= self._seam_since:
             self._burst = step.burst
         at_seam: dict[bytes, int] = {}
-        undated: dict[bytes, int] = {}
-        is_at_seam = any(latest >= self._seam_since for _, _, _, latest in found)
-        if self._seams or self._undated_before or None in instants or is_at_seam:  # else no id has to be looked at
-            found = self._without_known(found, covered.since, at_seam, undated)
+        undated: list[bytes] = []
+        newest = max((latest for _, latest in spans), default=FIRST)
+        if self._seams or self._undated_before or None in moments or newest >= self._seam_since:
+            found, at_seam, undated = self._without_known(found, spans, covered.since)
         if self.walk.done and self._burst is not None:  # the next run need not be shown the same of a burst as this one
             at_seam |= dict.fromkeys(sorted(self._unseen)[: max(0, MOST_DIGESTS - self._at_seam)], self._burst)
-        delivery = Delivery(
-            covered, self.connector.newest, seam, [(latest, key) for key, latest in at_seam.items()], tuple(undated)
-        )
         return Page(
             self.connector.identifier,
-            [entry for entry, _, _, _ in found],
-            [instant for _, instant, _, _ in found],
-            delivery,
+            [entry for entry, _ in found],
+            [moment for _, moment in found],
+            Delivery(covered, self.connector.newest, seam, [(place, key) for key, place in at_seam.items()], undated),
         )
 
     def _without_known(
-        self, found: list[_Found], cut: int, at_seam: dict[bytes, int], undated: dict[bytes, int]
-    ) -> list[_Found]:
+        self, found: Sequence[_Found], spans: Sequence[tuple[int, int]], cut: int
+    ) -> tuple[list[_Found], dict[bytes, int], list[bytes]]:
         """Return what has not been delivered before.
 
         Args:
             found: What the page has for the interval.
+            spans: Where in time each of it stands, at the earliest and at the latest.
             cut: From where on the page is read for good.
-            at_seam: To be filled with what the next run must know of the newest time.
-            undated: To be filled with what it, or the next page, must know of entries without a time.
+
+        Returns:
+            What is new, what the next run must know of the newest time, and what it or the next page must know of
+            entries without a time.
         """
-        new = []
+        new: list[_Found] = []
+        at_seam: dict[bytes, int] = {}
+        undated: list[bytes] = []
         undated_here: set[bytes] = set()
-        for entry, instant, place, latest in found:
+        for (entry, moment), (place, latest) in zip(found, spans, strict=True):
             is_at_seam = latest >= self._seam_since
-            may_be_known = instant is None or any(seam.since <= place <= seam.newest for seam in self._seams)
-            if not is_at_seam and not may_be_known:
-                new.append((entry, instant, place, latest))
-                continue
-            key = digest(log_id(entry))
+            may_be_known = moment is None or any(seam.since <= place <= seam.newest for seam in self._seams)
+            key = digest(log_id(entry)) if is_at_seam or may_be_known else b""
             if is_at_seam:
                 at_seam[key] = latest
-            elif instant is None and (place < cut or self.connector.newest is None):
-                undated[key] = latest
+            elif moment is None and (place < cut or self.connector.newest is None):
+                undated.append(key)
             self._unseen.discard(key)
             is_known = key in self._known
-            if instant is None:
+            if moment is None:
                 is_known = is_known or key in self.connector.undated or key in self._undated_before
                 undated_here.add(key)
             if not is_known:
-                new.append((entry, instant, place, latest))
+                new.append((entry, moment))
         self._undated_before = undated_here
         if not self._has_begun or self.walk.done:  # where another reading of the connector may be shown the same
             self.connector.undated |= undated_here
         self._at_seam += len(at_seam)
         if self._at_seam > MOST_DIGESTS:  # no room for more: the seam ends above
             self._seam_since = min(at_seam.values(), default=self._seam_since) + 1
-        return new
+        return new, at_seam, undated
 
     def _report(self, step: Step, tally: Tally) -> None:
         """Tell the user of logs that this API can't give, or doesn't keep."""

@@ -7,21 +7,22 @@ that does not fit its column leaves the column null and goes, with all fields th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
-from tap_connector_logs.instants import format_instant, parse_instant
+from tap_connector_logs.instants import format_moment, parse_moment
 
 INT32_MAX = 2**31 - 1
 
 _INTEGER = re.compile(r"-?[0-9]{1,10}")
 
 
-_Columns = Mapping[str, tuple[type | None, Callable[[Any], object]]]
-"""By the name of a column: a type whose values all fit it, if there is one, and what makes another value fit."""
+_Columns = Mapping[str, Callable[[Any], object]]
+"""By the name of a column, what makes a value fit it."""
 
 
 class _MisfitError(Exception):
@@ -38,26 +39,51 @@ def has_id(entry: Mapping[str, Any]) -> bool:
     return _usable_identifier(entry.get("id")) is not None
 
 
-def log_record(
-    entry: Mapping[str, Any], instant: int | None, *, team_id: int, connector_identifier: str
-) -> dict[str, Any]:
-    """Return the record of a log entry: a value for each column of the stream `connector_logs`.
+def log_records(
+    entries: Sequence[Mapping[str, Any]], moments: Sequence[datetime | None], *, team_id: int, connector_identifier: str
+) -> list[dict[str, Any]]:
+    """Return the records of log entries: of each a value for every column of the stream `connector_logs`.
 
     Args:
-        entry: The entry as the API sent it.
-        instant: When it was; None if its `log_time` is unusable.
+        entries: The entries as the API sent them.
+        moments: When each was, in UTC; None if its `log_time` is unusable.
         team_id: The team that owns the connector.
         connector_identifier: The connector.
     """
+    owner = {"team_id": team_id, "connector_identifier": connector_identifier}
+    times = [
+        None if moment is None else format_moment(moment, entry.get("log_time"))
+        for entry, moment in zip(entries, moments, strict=True)
+    ]
+    ids = [entry.get("id") for entry in entries]
+    columns = [[entry.get(name) for entry in entries] for name in _LOG_COLUMNS]
+    are_plain = None not in times and all(ids) and _fit(_text, ids) and all(map(_LOG_FIELDS.issuperset, entries))
+    if not are_plain or not all(map(_fit, _LOG_COLUMNS.values(), columns)):
+        return [_log_record(entry, log_time, owner) for entry, log_time in zip(entries, times, strict=True)]
+    # Nearly always nothing is odd about a page: column by column takes a third of the time.
+    return [
+        {
+            **owner,
+            "id": identifier,
+            "log_time": log_time,
+            "status": status,
+            "event": event,
+            "request": request,
+            "duration_ms": duration_ms,
+            "request_id": request_id,
+            "extra": None,
+        }
+        for identifier, log_time, status, event, request, duration_ms, request_id in zip(
+            ids, times, *columns, strict=True
+        )
+    ]
+
+
+def _log_record(entry: Mapping[str, Any], log_time: str | None, owner: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record of an entry in which anything may be odd."""
     identifier = _usable_identifier(entry.get("id"))
-    record = {
-        "team_id": team_id,
-        "connector_identifier": connector_identifier,
-        "id": identifier or _derived_identifier(entry),
-        "log_time": None if instant is None else format_instant(instant),
-    }
-    unusable = () if identifier and instant is not None else _unusable(id=identifier, log_time=instant)
-    return _complete(record, entry, _LOG_COLUMNS, _LOG_FIELDS, unusable)
+    record = {**owner, "id": identifier or _derived_identifier(entry), "log_time": log_time}
+    return _complete(record, entry, _LOG_COLUMNS, _LOG_FIELDS, _unusable(id=identifier, log_time=log_time))
 
 
 def connector_record(connector: Mapping[str, Any], *, team_id: int) -> dict[str, Any]:
@@ -67,6 +93,14 @@ def connector_record(connector: Mapping[str, Any], *, team_id: int) -> dict[str,
     return _complete(
         record, connector, _CONNECTOR_COLUMNS, _CONNECTOR_FIELDS, _unusable(connector_identifier=identifier)
     )
+
+
+def _fit(conform: Callable[[Any], object], values: Sequence[Any]) -> bool:
+    """Tell whether values fit a column as they are, all of them."""
+    types = set(map(type, values)) - {type(None)}
+    if conform is _int32:
+        return types <= {int} and max(map(abs, filter(None, values)), default=0) <= INT32_MAX
+    return types <= {str}
 
 
 def _unusable(**values: object) -> Collection[str]:
@@ -91,13 +125,10 @@ def _complete(
         unusable: The fields that could not be used for the columns that are filled.
     """
     misfits = [name for name in unusable if fields.get(name) is not None]
-    for name, (kind, conform) in columns.items():
+    for name, conform in columns.items():
         value = fields.get(name)
-        if value is None or type(value) is kind:
-            record[name] = value
-            continue
         try:
-            record[name] = conform(value)
+            record[name] = None if value is None else conform(value)
         except _MisfitError:
             record[name] = None
             misfits.append(name)
@@ -120,14 +151,14 @@ def _usable_identifier(value: object) -> str | None:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     raise _MisfitError
 
 
 def _int32(value: object) -> int:
-    if type(value) is int and -INT32_MAX <= value <= INT32_MAX:
-        return value
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
     if isinstance(value, float) and value.is_integer():
@@ -138,26 +169,26 @@ def _int32(value: object) -> int:
 
 
 def _date_time(value: object) -> str:
-    instant = parse_instant(value)
-    if instant is None:
+    moment = parse_moment(value)
+    if moment is None:
         raise _MisfitError
-    return format_instant(instant)
+    return format_moment(moment)
 
 
 _LOG_COLUMNS: _Columns = {
-    "status": (None, _int32),
-    "event": (str, _text),
-    "request": (str, _text),
-    "duration_ms": (None, _int32),
-    "request_id": (str, _text),
+    "status": _int32,
+    "event": _text,
+    "request": _text,
+    "duration_ms": _int32,
+    "request_id": _text,
 }
 
 _CONNECTOR_COLUMNS: _Columns = {
-    "name": (str, _text),
-    "description": (str, _text),
-    "logo_url": (str, _text),
-    "created_at": (None, _date_time),
-    "updated_at": (None, _date_time),
+    "name": _text,
+    "description": _text,
+    "logo_url": _text,
+    "created_at": _date_time,
+    "updated_at": _date_time,
 }
 
 _LOG_FIELDS = frozenset({"id", "log_time", *_LOG_COLUMNS})

@@ -17,7 +17,7 @@ from typing_extensions import override
 from tap_connector_logs.errors import TapError
 from tap_connector_logs.pool import pages
 from tap_connector_logs.reader import Reader
-from tap_connector_logs.records import INT32_MAX, connector_record, log_record
+from tap_connector_logs.records import INT32_MAX, connector_record, log_records
 from tap_connector_logs.settings import INT64_MAX
 from tap_connector_logs.state import REPLICATION_KEY, STREAM, Bookmarks
 
@@ -191,10 +191,9 @@ class ConnectorLogsStream(_ConnectorStream):
                 name = page.connector_identifier
                 # The page is written whole, or not at all as far as the state can tell.
                 with tap.uninterrupted():
-                    records = [
-                        log_record(entry, instant, team_id=settings.team_id, connector_identifier=name)
-                        for entry, instant in zip(page.entries, page.instants, strict=True)
-                    ]
+                    records = log_records(
+                        page.entries, page.moments, team_id=settings.team_id, connector_identifier=name
+                    )
                     if left_out is None:
                         yield from records
                     else:
