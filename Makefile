@@ -16,11 +16,12 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH MELTANO_PROJECT_ROOT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test clean
+.PHONY: help install demo test bench clean
 
 help:
 	@echo "make demo     run the real Meltano job against a simulated API and show what the logs tell"
 	@echo "make test     check style and types, and run all tests"
+	@echo "make bench    compare the tap with its peers and write benchmarks/RESULTS.md, in about an hour"
 	@echo "make install  install all that the demo and the tests need, and the Meltano plugins"
 	@echo "make clean    remove what these have installed and made; your .env, state and output stay"
 
@@ -37,8 +38,12 @@ test: install
 	@.venv/bin/python tests/postgres.py >/dev/null 2>&1 || .venv/bin/python -m pip install --quiet --group postgres
 	.venv/bin/python -m pytest
 
+# All of it, or with BENCH="--rounds 1 --only a,c" some.
+bench: .venv/.installed
+	.venv/bin/python -m benchmarks $(BENCH)
+
 clean:
-	rm -rf .venv .venv-meltano .meltano/.installed .meltano/extractors .meltano/loaders .meltano/run output/demo
+	rm -rf .venv .venv-bench .venv-meltano .meltano/.installed .meltano/extractors .meltano/loaders .meltano/run output/demo
 	rm -rf .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .venv/.installed: pyproject.toml

@@ -15,7 +15,7 @@ from threading import Lock
 
 logger = logging.getLogger(__name__)
 
-_SLACK_SECONDS = 0.02
+_SLACK_SECONDS = 0.03
 """Requests may arrive closer together than they left."""
 
 _MOST_REMEMBERED = 1_000

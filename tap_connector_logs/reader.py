@@ -47,12 +47,14 @@ class Reader:
 
     Attributes:
         failures: Connectors that could not be read, and why.
+        begun: Connectors of which an answer has come.
         tally: What has been met so far.
     """
 
     def __init__(self, settings: Settings, backlogs: Mapping[str, Backlog]) -> None:
         """Plan the reading; `backlogs` are as the last run left them, by connector."""
         self.failures: dict[str, TapError] = {}
+        self.begun: set[str] = set()
         self.tally = Tally()
         self._settings = settings
         self._connectors = {name: Connector.of(name, backlog) for name, backlog in backlogs.items()}
@@ -67,6 +69,22 @@ class Reader:
                 self._queue(is_fresh=is_fresh).append(
                     Reading(self._connectors[name], interval, settings, is_fresh=is_fresh)
                 )
+
+    @property
+    def connectors(self) -> int:
+        """How many connectors there are."""
+        return len(self._connectors)
+
+    @property
+    def connectors_done(self) -> int:
+        """How many of them have nothing left to read, or can't be read."""
+        return sum(connector.open == 0 or name in self.failures for name, connector in self._connectors.items())
+
+    @property
+    def read_back_to(self) -> int | None:
+        """The instant back to which all that is under way has been read; None before the first page."""
+        untils = [reading.walk.interval.until for reading in tuple(self._under_way)]
+        return max((until for until in untils if until < END), default=None)
 
     def next_request(self) -> Request | None:
         """Return the next page to ask for; None if there is none before another answer has come."""
@@ -86,6 +104,7 @@ class Reader:
             self.fail(request, error)
             return None
         self._under_way.remove(reading)
+        self.begun.add(request.connector_identifier)
         self._server_errors = 0
         self._unit = max(self._unit, reading.walk.unit)
         queue = self._queue(is_fresh=reading.is_fresh)
@@ -111,6 +130,7 @@ class Reader:
         if self._server_errors >= min(_MOST_SERVER_ERRORS, len(self._connectors)):
             raise error  # it is not the connector that fails, but the API
         self.failures[name] = error
+        self.begun.add(name)
         logger.error("%s Connector %s is skipped.", error, name)
 
     def stop(self) -> None:

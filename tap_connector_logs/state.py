@@ -16,6 +16,7 @@ where entries without a time need it.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -67,6 +68,18 @@ class Bookmarks:
         if partition is None:
             return replace(self._of_stream, intervals=[], seams=[])
         return _read_backlog(partition, connector_identifier)
+
+    def in_turn(self, team_id: int, connector_identifiers: Iterable[str]) -> list[str]:
+        """Return the connectors in the order in which to read them: new ones first, then as in the state."""
+        places = {key: place for place, key in enumerate(self._partitions)}
+        return sorted(connector_identifiers, key=lambda name: places.get(_key(team_id, name), -1))
+
+    def put_last(self, team_id: int, connector_identifiers: Iterable[str]) -> None:
+        """Let all other connectors come before these in the next run, for this one did not get to them."""
+        last = {_key(team_id, name) for name in connector_identifiers}
+        self._partitions = dict(sorted(self._partitions.items(), key=lambda item: item[0] in last))
+        if self._partitions:
+            self._state["bookmarks"][STREAM]["partitions"] = list(self._partitions.values())
 
     def save(self, team_id: int, connector_identifier: str, backlog: Backlog) -> None:
         """Write the backlog of a connector into the state."""

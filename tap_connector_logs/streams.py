@@ -14,8 +14,11 @@ from singer_sdk.metrics import Counter
 from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
+from tap_connector_logs.backlog import Backlog
 from tap_connector_logs.errors import TapError
+from tap_connector_logs.gate import BudgetSpentError
 from tap_connector_logs.pool import pages
+from tap_connector_logs.progress import shown
 from tap_connector_logs.reader import Reader
 from tap_connector_logs.records import INT32_MAX, connector_record, log_records
 from tap_connector_logs.settings import INT64_MAX
@@ -61,6 +64,8 @@ class _ConnectorStream(Stream):
             yield from self.read()
         except TapError as error:
             self._tap.ended_by = error
+        except BudgetSpentError:
+            self.logger.info("max_requests is used up before the list of connectors has come.")
 
     def read(self) -> Iterable[dict[str, Any]]:
         """Yield the records of this stream."""
@@ -181,29 +186,35 @@ class ConnectorLogsStream(_ConnectorStream):
         """Write pages whole, or yield their records where the SDK has to see each."""
         tap, settings = self._tap, self._tap.settings
         bookmarks = Bookmarks(tap.state)
-        backlogs = {name: bookmarks.load(settings.team_id, name) for name in tap.connector_identifiers}
+        names = bookmarks.in_turn(settings.team_id, tap.connector_identifiers)
+        backlogs = {name: bookmarks.load(settings.team_id, name) for name in names}
         reader = Reader(settings, backlogs)
         tap.failures = reader.failures
-        left_out = self._columns_left_out
         began = time.monotonic()
         try:
-            for page in pages(reader, tap.client, concurrency=settings.concurrency):
-                name = page.connector_identifier
-                # The page is written whole, or not at all as far as the state can tell.
-                with tap.uninterrupted():
-                    records = log_records(
-                        page.entries, page.moments, team_id=settings.team_id, connector_identifier=name
-                    )
-                    if left_out is None:
-                        yield from records
-                    else:
-                        self._write(records, left_out)
-                    backlogs[name].deliver(page.delivery)
-                    bookmarks.save(settings.team_id, name, backlogs[name])
-                    if tap.writer.has_room_for_state:
-                        tap.write_state()
+            with shown(reader, tap.client):
+                yield from self._read(reader, backlogs, bookmarks)
         finally:
-            self._summarize(reader, len(backlogs), time.monotonic() - began)
+            if reader.begun != backlogs.keys():
+                bookmarks.put_last(settings.team_id, reader.begun)
+            self._summarize(reader, time.monotonic() - began)
+
+    def _read(self, reader: Reader, backlogs: dict[str, Backlog], bookmarks: Bookmarks) -> Iterator[dict[str, Any]]:
+        tap, settings = self._tap, self._tap.settings
+        left_out = self._columns_left_out
+        for page in pages(reader, tap.client, concurrency=settings.concurrency):
+            name = page.connector_identifier
+            # The page is written whole, or not at all as far as the state can tell.
+            with tap.uninterrupted():
+                records = log_records(page.entries, page.moments, team_id=settings.team_id, connector_identifier=name)
+                if left_out is None:
+                    yield from records
+                else:
+                    self._write(records, left_out)
+                backlogs[name].deliver(page.delivery)
+                bookmarks.save(settings.team_id, name, backlogs[name])
+                if tap.writer.has_room_for_state:
+                    tap.write_state()
 
     def _write(self, records: list[dict[str, Any]], left_out: list[str]) -> None:
         """Write the records of a page."""
@@ -213,14 +224,14 @@ class ConnectorLogsStream(_ConnectorStream):
         self._tap.writer.write_records(self.name, records)
         self._counter.increment(len(records))
 
-    def _summarize(self, reader: Reader, connectors: int, seconds: float) -> None:
+    def _summarize(self, reader: Reader, seconds: float) -> None:
         """Tell what the run has met."""
         client, tally = self._tap.client, reader.tally
         self.logger.info(
             "Read %d logs of %d connectors with %d requests in %.1f s, %.1f s of them waiting to try again; "
             "%d seams checked, %d holes, %d bursts.",
             tally.logs,
-            connectors,
+            reader.connectors,
             client.requests_made,
             seconds,
             client.seconds_waited,
@@ -228,6 +239,12 @@ class ConnectorLogsStream(_ConnectorStream):
             tally.holes,
             tally.bursts,
         )
+        if client.gate.is_spent:
+            self.logger.info(
+                "max_requests is used up, with %d of %d connectors done. The next run goes on.",
+                reader.connectors_done,
+                reader.connectors,
+            )
         if tally.without_time or tally.without_id:
             self.logger.warning(
                 "%d logs had no usable log_time and were delivered with null; %d had no usable id and were given "

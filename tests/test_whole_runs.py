@@ -82,12 +82,14 @@ def test_killed_every_ten_thousand_records_it_reads_all_with_few_requests_more(
         simulator.reset_requests()
         delivered: list[str] = []
         state: dict[str, Any] = {}
-        for kills in range(20):
+        kills = 0
+        for _ in range(20):
             run = run_tap_until(tmp_path, settings, records=10_000, state=state, signal_number=kill)
             delivered += run.ids_of_state if kill == signal.SIGKILL else run.ids
             state = run.state or state
             if run.exit_code == 0:
                 break
+            kills += 1
         assert run.exit_code == 0
         assert sorted(delivered) == held(simulator)
         # A kill costs the pages that are under way, and those that wait to be written.

@@ -1,0 +1,1 @@
+"""dlt's source for REST APIs, loading into files of JSON lines."""

@@ -1,0 +1,1 @@
+"""The floor: the plainest loop that reads pages and writes records."""

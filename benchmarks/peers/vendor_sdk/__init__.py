@@ -1,0 +1,1 @@
+"""The vendor's SDK, in the loop that its user would write."""

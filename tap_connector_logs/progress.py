@@ -1,0 +1,80 @@
+"""How far a run has come, for people: a live bar on a terminal, else a line in the log every half a minute.
+
+Both are told at the level INFO: a log level above it turns them off.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from tap_connector_logs.client import Client
+from tap_connector_logs.instants import format_instant
+from tap_connector_logs.reader import Reader
+
+logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LINES = 30.0
+_SECONDS_BETWEEN_FRAMES = 0.2
+
+
+@contextmanager
+def shown(reader: Reader, client: Client) -> Iterator[None]:
+    """Show the progress of a reading for as long as the block lasts."""
+    if not logger.isEnabledFor(logging.INFO):
+        yield
+        return
+    stopped = threading.Event()
+    show = _show_bar if sys.stderr.isatty() else _write_lines
+    watcher = threading.Thread(target=show, args=(reader, client, stopped), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        watcher.join()
+
+
+def describe(reader: Reader, client: Client) -> str:
+    """Return what has been read, how far back in time, with how many requests, and what is waited for."""
+    parts = [f"{reader.tally.logs:,} logs"]
+    if (instant := reader.read_back_to) is not None:
+        parts.append(f"back to {format_instant(instant)[:16].replace('T', ' ')}")
+    parts.append(f"{client.requests_made:,} requests")
+    if seconds := client.gate.held_for:
+        until = datetime.now(UTC) + timedelta(seconds=seconds)
+        parts.append(f"waiting for the rate limit until {until:%H:%M:%S} UTC")
+    return ", ".join(parts)
+
+
+def _write_lines(reader: Reader, client: Client, stopped: threading.Event) -> None:
+    """Write a line to the log now and then."""
+    while not stopped.wait(SECONDS_BETWEEN_LINES):
+        logger.info(
+            "%d of %d connectors done, %s.", reader.connectors_done, reader.connectors, describe(reader, client)
+        )
+
+
+def _show_bar(reader: Reader, client: Client, stopped: threading.Event) -> None:
+    """Draw a bar below the log, and take it away in the end."""
+    from tqdm import tqdm  # noqa: PLC0415 - only a terminal pays for it
+    from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415
+
+    with (
+        logging_redirect_tqdm(),
+        tqdm(
+            total=reader.connectors,
+            unit=" connectors",
+            leave=False,
+            file=sys.stderr,
+            dynamic_ncols=True,
+            bar_format="{n_fmt}/{total_fmt} connectors |{bar:20}| {elapsed} {desc}",
+        ) as bar,
+    ):
+        while not stopped.wait(_SECONDS_BETWEEN_FRAMES):
+            bar.n = reader.connectors_done
+            bar.set_description_str(describe(reader, client))
