@@ -105,7 +105,7 @@ class Gate:
         self._apart = max(self._pace, min(_HOUR_SECONDS / max(remaining, 1), self._longest_wait))
         if was_fast and self._apart > self._pace:
             logger.warning(
-                "%d of %d requests are left of the API's budget for this hour: from now on one every %.1f s.",
+                "%d of %d requests are left of the API's budget for this hour: one every %.1f s now.",
                 remaining,
                 limit,
                 self._apart,

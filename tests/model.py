@@ -84,6 +84,7 @@ class Target:
         *,
         crash_after: int | None = None,
         choose: Callable[[int], int] = lambda _: 0,
+        requests: int | None = None,
     ) -> Reader:
         """Run once.
 
@@ -92,12 +93,13 @@ class Target:
             config: The settings; `concurrency` requests are under way at once, one if it isn't set.
             crash_after: Pages after which the process dies, amid the next.
             choose: Tells which of so many requests under way is answered next.
+            requests: Requests that the run may make; None for any number.
         """
         state = json.loads(self.state)
         bookmarks = Bookmarks(state)
         backlogs: dict[str, Backlog] = {name: bookmarks.load(TEAM_ID, name) for name in api.logs}
         reader = Reader(config, backlogs)
-        for number, page in enumerate(pages(reader, api, config.concurrency, choose)):
+        for number, page in enumerate(pages(reader, api, config.concurrency, choose, requests)):
             if number == crash_after:
                 break
             self._take(page, bookmarks, backlogs)
@@ -110,10 +112,15 @@ class Target:
         bookmarks.save(TEAM_ID, page.connector_identifier, backlogs[page.connector_identifier])
 
 
-def pages(reader: Reader, api: ModelApi, concurrency: int, choose: Callable[[int], int]) -> Iterator[Page]:
+def pages(
+    reader: Reader, api: ModelApi, concurrency: int, choose: Callable[[int], int], requests: int | None
+) -> Iterator[Page]:
     """Yield the pages of a reader, of which the API answers some request under way at a time."""
     under_way: list[Request] = []
+    last = None if requests is None else api.requests + requests
     while True:
+        if last is not None and api.requests + len(under_way) >= last:
+            reader.stop()
         while len(under_way) < concurrency and (request := reader.next_request()):
             under_way.append(request)
         if not under_way:

@@ -349,6 +349,28 @@ def test_a_wait_that_the_api_asks_for_is_kept_and_counted() -> None:
     assert client.seconds_waited == 1
 
 
+def test_what_is_left_of_the_hours_budget_is_heeded_where_the_api_tells_it(caplog: pytest.LogCaptureFixture) -> None:
+    little = answer({"logs": LOGS}, headers={"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "9"}, keep=True)
+    with RawServer(little, GOOD) as server:
+        client = client_of(server, max_wait_seconds=1)
+        began = time.monotonic()
+        assert read(client) == read(client) == LOGS
+        assert time.monotonic() - began >= 1
+    assert caplog.messages == ["9 of 5000 requests are left of the API's budget for this hour: one every 1.0 s now."]
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Limit": "5000"}, {"Limit": "many", "Remaining": "²"}, {"Limit": "-1", "Remaining": "0"}]
+)
+def test_a_budget_that_is_not_told_in_numbers_slows_nothing_down(
+    headers: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    said = {f"X-RateLimit-{name}": value for name, value in headers.items()}
+    with RawServer(answer({"logs": LOGS}, headers=said)) as server:
+        assert read(client_of(server, max_wait_seconds=900)) == LOGS
+    assert caplog.messages == []
+
+
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -15,6 +16,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from simulator.process import Simulator
+from tap_connector_logs.streams import ConnectorLogsStream
+from tap_connector_logs.tap import TapConnectorLogs
 from tests.tap_process import Run, RunTap, command, held, run_tap, settings_for
 
 
@@ -60,6 +63,38 @@ def test_a_signal_cuts_no_message_in_two(simulator: Simulator, tmp_path: Path, u
     messages = [json.loads(line) for line in (first + rest).splitlines()]
     assert messages[-1]["type"] == "STATE"
     assert len(messages[-1]["value"]["bookmarks"]["connector_logs"]["partitions"]) == 5_000
+
+
+LEFT_OUT = ("event", "extra")
+
+
+@pytest.mark.parametrize("leaves_out", [(), LEFT_OUT])
+@pytest.mark.parametrize("form", ["z", "seconds", "offset"])
+def test_pages_written_whole_are_byte_for_byte_what_the_sdk_makes_of_their_records(
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    form: str,
+    leaves_out: tuple[str, ...],
+) -> None:
+    simulator.switch(log_time_form=form)
+    catalog: dict[str, Any] = TapConnectorLogs(validate_config=False).catalog_dict
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            entry["metadata"]["selected"] = not {*leaves_out} & {*entry["breadcrumb"]}
+    odd = {"status": 2**40, "event": "\x00\ud7ff\U0001f600", "new": [1.5], "team_id": 7, "request": None}
+    simulator.add_logs("U0001", [{"id": f"odd-{form}-{len(leaves_out)}", "log_time": "2026-01-01T00:00:00Z", **odd}])
+
+    def output() -> bytes:
+        settings = settings_for(simulator, connector_identifiers=["U0001"], page_size=100, concurrency=1)
+        TapConnectorLogs(config=settings, catalog=catalog).run()
+        return re.sub(rb'"time_extracted":"[^"]*"', b"", capfdbinary.readouterr().out)
+
+    whole_pages = output()
+    monkeypatch.setattr(ConnectorLogsStream, "_columns_left_out", None)
+    one_by_one = output()
+    assert whole_pages.count(b'"RECORD"') >= 1201
+    assert whole_pages == one_by_one
 
 
 def batch_records(run: Run) -> list[dict[str, Any]]:

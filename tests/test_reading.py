@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tap_connector_logs import reading
 from tap_connector_logs.answers import Answer
 from tap_connector_logs.errors import ServerError
 from tap_connector_logs.instants import MICROSECOND, MILLISECOND, SECOND, format_instant, parse_instant
@@ -73,11 +77,11 @@ def stories(draw: st.DrawFn, *, burst: bool = False, undated: bool = False) -> S
     )
 
 
-def tell(story: Story) -> tuple[Target, ModelApi]:
+def tell(story: Story, *, concurrency: int = 1, choose: Callable[[int], int] = lambda _: 0) -> tuple[Target, ModelApi]:
     """Run the tap through a story, and at the end once more to the end."""
     api = ModelApi({"A": []}, story.inclusive, story.precision, story.shuffles_ties)
     target = Target()
-    config = tap_settings(lookback_seconds=LOOKBACK, page_size=story.page_size)
+    config = tap_settings(lookback_seconds=LOOKBACK, page_size=story.page_size, concurrency=concurrency)
     for at_start, while_reading, crash_after in [*story.runs, ([], [], None)]:
         api.logs["A"] += at_start
         coming = list(while_reading)
@@ -87,10 +91,10 @@ def tell(story: Story) -> tuple[Target, ModelApi]:
                 api.logs["A"].append(coming.pop(0))
 
         api.before_request = arrive
-        target.run(api, config, crash_after=crash_after)
+        target.run(api, config, crash_after=crash_after, choose=choose)
         api.logs["A"] += coming
     api.before_request = lambda _: None
-    target.run(api, config)
+    target.run(api, config, choose=choose)
     return target, api
 
 
@@ -98,6 +102,53 @@ def tell(story: Story) -> tuple[Target, ModelApi]:
 @given(stories())
 def test_every_log_is_delivered_exactly_once(story: Story) -> None:
     target, api = tell(story)
+    assert sorted(target.ids) == ids_of(api)
+
+
+@contextmanager
+def eager_splits() -> Iterator[None]:
+    """Cut intervals in two wherever that can be right, however little it pays."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "_FEWEST_PAGES_TO_SPLIT", 1)
+        patch.setattr(reading, "_REACH", 2)
+        yield
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(stories(), st.integers(2, 6), st.randoms(use_true_random=False))
+def test_every_log_is_delivered_exactly_once_whatever_is_answered_first(
+    story: Story, concurrency: int, order: Random
+) -> None:
+    with eager_splits():
+        target, api = tell(story, concurrency=concurrency, choose=order.randrange)
+    assert sorted(target.ids) == ids_of(api)
+
+
+@settings(max_examples=400, deadline=None)
+@given(stories(undated=True), st.integers(2, 6), st.randoms(use_true_random=False))
+def test_no_log_is_lost_whatever_is_answered_first_where_some_have_no_time(
+    story: Story, concurrency: int, order: Random
+) -> None:
+    story.shuffles_ties = False
+    with eager_splits():
+        target, api = tell(story, concurrency=concurrency, choose=order.randrange)
+    if not api_is_stuck(api, story):
+        assert set(target.ids) == set(ids_of(api))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.integers(0, 10**8), min_size=50, max_size=300, unique=True),
+    st.integers(5, 20),
+    st.randoms(use_true_random=False),
+)
+def test_a_log_without_a_time_comes_once_where_intervals_are_cut(
+    times: list[int], page_size: int, order: Random
+) -> None:
+    logs = [Log(FIRST + time, f"{number}", is_undated=number % 5 == 0) for number, time in enumerate(sorted(times))]
+    api, target = ModelApi({"A": logs}), Target()
+    with eager_splits():
+        target.run(api, tap_settings(page_size=page_size, concurrency=4), choose=order.randrange)
     assert sorted(target.ids) == ids_of(api)
 
 
@@ -433,3 +484,46 @@ def test_a_burst_at_the_very_start_of_the_range_ends_the_reading() -> None:
         assert reader.tally.bursts == 1
         assert len([name for name in target.ids if "burst" not in name]) == 50
         assert api.requests < 12
+
+
+def test_a_long_history_is_read_in_several_places_at_once_with_few_requests_more() -> None:
+    under_way = []
+
+    def note(count: int) -> int:
+        under_way.append(count)
+        return 0
+
+    for bounds in ({}, {"start_date": format_instant(FIRST)}):
+        api, target = ModelApi({"A": history(30_000)}), Target()
+        target.run(api, tap_settings(page_size=300, concurrency=8, **bounds), choose=note)
+        assert sorted(target.ids) == ids_of(api)
+        assert api.requests <= 112
+    assert under_way.count(8) > 80
+
+
+def test_a_short_history_is_not_cut() -> None:
+    api, target = ModelApi({"A": history(3_000)}), Target()
+    target.run(api, tap_settings(page_size=300, concurrency=8, start_date=format_instant(FIRST)))
+    assert api.requests == 11
+
+
+def test_a_history_that_ends_costs_few_requests_however_far_back_the_start_is() -> None:
+    api, target = ModelApi({"A": history(900)}), Target()
+    target.run(api, tap_settings(page_size=100, concurrency=8, start_date="1970-01-01T00:00:00Z"))
+    assert sorted(target.ids) == ids_of(api)
+    assert api.requests <= 10 + 8
+
+
+def test_a_cut_goes_through_no_time_that_the_next_run_reads_again() -> None:
+    api, target = ModelApi({"A": history(4_000)}), Target()
+    config = tap_settings(page_size=20, concurrency=8, lookback_seconds=1_000)
+    target.run(api, config, choose=lambda count: count - 1)
+    target.run(api, config, choose=lambda count: count - 1)
+    assert sorted(target.ids) == ids_of(api)
+
+
+def test_a_run_that_is_stopped_keeps_what_is_left_for_the_next() -> None:
+    api, target = ModelApi({name: history(500) for name in "ABC"}), Target()
+    for _ in range(40):
+        target.run(api, tap_settings(page_size=50, concurrency=2, lookback_seconds=10), requests=8)
+    assert sorted(target.ids) == ids_of(api)

@@ -1,0 +1,149 @@
+"""The gate, on a clock of its own: what passes when."""
+
+from __future__ import annotations
+
+import threading
+from itertools import pairwise
+
+import pytest
+
+from tap_connector_logs import gate as module
+from tap_connector_logs.gate import BudgetSpentError, Gate
+
+
+class Clock:
+    """A clock that moves when somebody sleeps, and stands in for the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def open_gate(*, rate: float = 10, most: int | None = None, longest_wait: float = 900) -> Gate:
+    return Gate(requests_per_second=rate, max_requests=most, longest_wait=longest_wait)
+
+
+def passes(gate: Gate, clock: Clock, count: int) -> list[float]:
+    times = []
+    for _ in range(count):
+        gate.enter()
+        times.append(clock.now)
+    return times
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5, 1, 1.5, 7.9, 10, 20, 300])
+def test_no_more_pass_in_any_second_than_may_and_hardly_fewer(clock: Clock, rate: float) -> None:
+    times = passes(open_gate(rate=rate), clock, 400)
+    at_once = max(1, int(rate))
+    assert all(later - earlier > at_once / rate for earlier, later in zip(times, times[at_once:], strict=False))
+    assert times[-1] - times[0] < 400 / rate * (1 + 0.04 * max(rate, 1) / at_once)
+
+
+def test_no_two_pass_at_once(clock: Clock) -> None:
+    times = passes(open_gate(rate=20), clock, 100)
+    assert min(later - earlier for earlier, later in pairwise(times)) > 0.02
+
+
+@pytest.mark.parametrize("rate", [1e-3, 1e300, float("inf")])
+def test_any_rate_above_zero_will_do(clock: Clock, rate: float) -> None:
+    assert len(passes(open_gate(rate=rate), clock, 5)) == 5
+
+
+def test_a_wait_holds_whoever_comes(clock: Clock) -> None:
+    gate = open_gate()
+    gate.enter()
+    assert gate.hold(30)
+    assert gate.held_for == 30
+    assert passes(gate, clock, 1) == [1_030]
+    assert gate.held_for == 0
+    assert gate.seconds_held == 30
+
+
+def test_the_same_wait_told_to_many_requests_is_news_once(clock: Clock) -> None:
+    gate = open_gate()
+    assert [gate.hold(30), gate.hold(30)] == [True, False]
+    clock.now += 0.2
+    assert not gate.hold(30)
+    assert gate.seconds_held == pytest.approx(30.2)
+    assert not gate.hold(5)
+    assert gate.held_for == 30
+    assert gate.hold(3_600)
+
+
+def test_a_budget_of_requests_is_used_to_the_last_and_no_further(clock: Clock) -> None:
+    gate = open_gate(most=3)
+    passes(gate, clock, 3)
+    assert gate.is_spent
+    with pytest.raises(BudgetSpentError):
+        gate.enter()
+    assert gate.passed == 3
+
+
+def test_a_budget_is_one_of_all_threads() -> None:
+    gate = open_gate(rate=1e6, most=50)
+    refused = []
+
+    def ask() -> None:
+        try:
+            while True:
+                gate.enter()
+        except BudgetSpentError:
+            refused.append(True)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (gate.passed, len(refused)) == (50, 8)
+
+
+def test_the_rest_of_an_hours_budget_lasts_an_hour(clock: Clock) -> None:
+    gate, began = open_gate(), clock.now
+    remaining = 400
+    while clock.now < began + 3_600:
+        gate.enter()
+        remaining -= 1
+        assert remaining > 0
+        gate.heed(limit=5_000, remaining=remaining)
+    assert gate.passed > 100
+
+
+def test_a_large_rest_slows_nothing_down(clock: Clock) -> None:
+    times, others = passes(open_gate(), clock, 50), open_gate()
+    others.heed(limit=5_000, remaining=501)
+    began = clock.now
+    assert [time - began for time in passes(others, clock, 50)] == pytest.approx([time - times[0] for time in times])
+
+
+def test_it_goes_on_fast_once_the_api_says_nothing_of_a_budget_any_more(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = open_gate()
+    gate.heed(limit=5_000, remaining=100)
+    first, second = passes(gate, clock, 2)
+    assert second - first == 36
+    gate.heed(limit=5_000, remaining=99)
+    gate.heed(limit=None, remaining=None)
+    assert passes(gate, clock, 1)[0] - second < 1
+    assert caplog.messages == ["100 of 5000 requests are left of the API's budget for this hour: one every 36.0 s now."]
+
+
+def test_the_slowest_pace_is_the_longest_wait_that_is_wanted(clock: Clock) -> None:
+    gate = open_gate(longest_wait=5)
+    gate.heed(limit=5_000, remaining=0)
+    first, second = passes(gate, clock, 2)
+    assert second - first == 5

@@ -1,0 +1,101 @@
+"""What people see of a run while it lasts: a bar on a terminal, lines in a log, nothing where the level says so."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator.process import Simulator
+from tap_connector_logs import progress
+from tap_connector_logs.backlog import Backlog
+from tap_connector_logs.client import Client
+from tap_connector_logs.reader import Reader
+from tests.model import settings
+from tests.tap_process import command, settings_for
+
+
+@pytest.fixture(scope="module")
+def simulator_of_all() -> Iterator[Simulator]:
+    """Eight connectors, and an API that takes its time."""
+    with Simulator(fleet="uniform", connectors=8, logs=250, history_days=1, switches={"latency": 0.3}) as process:
+        yield process
+
+
+def on_a_terminal(folder: Path, tap_settings: dict[str, Any], level: str = "INFO") -> str:
+    """Run the tap with a terminal for its standard error, and return what that shows."""
+    terminal, other_end = pty.openpty()
+    fcntl.ioctl(other_end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    shown = b""
+    with subprocess.Popen(
+        command(folder, tap_settings),
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=other_end,
+        env={**os.environ, "TAP_CONNECTOR_LOGS_LOGLEVEL": level},
+    ):
+        os.close(other_end)
+        try:
+            while chunk := os.read(terminal, 65_536):
+                shown += chunk
+        except OSError:  # how Linux tells the end
+            pass
+        finally:
+            os.close(terminal)
+    return shown.decode()
+
+
+def test_a_terminal_shows_a_bar_that_goes_away(simulator: Simulator, tmp_path: Path) -> None:
+    shown = on_a_terminal(tmp_path, settings_for(simulator, page_size=50, concurrency=2))
+    frames = re.findall(r"(\d)/8 connectors \|[^|]*\| \d\d:\d\d (.*?)\r", shown)
+    assert len(frames) > 5
+    done = [int(count) for count, _ in frames]
+    assert done == sorted(done)
+    assert re.search(r"\d+ logs, back to 2026-01-\d\d \d\d:\d\d, \d+ requests", frames[-1][1])
+    last_line = shown.rstrip("\r\n").rsplit("\n", 1)[-1]
+    assert "connectors |" not in last_line
+
+
+def test_a_wait_for_the_rate_limit_is_shown_with_its_end(simulator: Simulator, tmp_path: Path) -> None:
+    simulator.switch(faults={"http_429": 1.0}, fault_limit=1, fault_paths="logs", retry_after="1")
+    shown = on_a_terminal(tmp_path, settings_for(simulator))
+    assert re.search(r"waiting for the rate limit until \d\d:\d\d:\d\d UTC", shown)
+
+
+def test_a_higher_log_level_turns_it_off(simulator: Simulator, tmp_path: Path) -> None:
+    assert on_a_terminal(tmp_path, settings_for(simulator), level="WARNING") == ""
+
+
+def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    written = threading.Event()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            written.set()
+
+    handler = Handler()
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.01)
+    reader = Reader(settings(), {"A": Backlog(), "B": Backlog()})
+    with caplog.at_level(logging.INFO):
+        progress.logger.addHandler(handler)
+        try:
+            with progress.shown(reader, Client(settings())):
+                assert written.wait(10)
+        finally:
+            progress.logger.removeHandler(handler)
+    assert caplog.messages[0] == "0 of 2 connectors done, 0 logs, 0 requests."
+
+
+def test_the_lines_are_half_a_minute_apart() -> None:
+    assert progress.SECONDS_BETWEEN_LINES == 30
