@@ -16,7 +16,7 @@ DIGEST_BYTES = 6
 those may meet the digest of another."""
 
 MOST_DIGESTS = 1_900
-"""Ids that are kept for one connector: its state stays below 16 KiB."""
+"""Ids that are kept for one connector: they take below 15 KiB of its state, which else is small."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -23,6 +23,9 @@ _HOUR_SECONDS = 3_600
 _SHARE_TO_SPARE = 0.1
 """Of the hour's budget: what else uses the key is not to be locked out."""
 
+_MEMORY_SECONDS = 60.0
+"""How long what an answer says of the hour's budget counts: others may say nothing."""
+
 _LONGEST_NAP_SECONDS = 1.0
 
 
@@ -56,6 +59,7 @@ class Gate:
         self._max_requests = max_requests
         self._recent: deque[float] = deque(maxlen=at_once)
         self._held_until = 0.0
+        self._known_until = 0.0
         self._turnstile = Lock()
         self._holding = Lock()
 
@@ -98,12 +102,18 @@ class Gate:
 
         The API doesn't tell when the hour ends. So a small rest is spread over a whole one: then it lasts in any case.
         """
-        if limit is None or remaining is None or remaining > limit * _SHARE_TO_SPARE:
+        now = time.monotonic()
+        is_slow = self._apart > self._pace
+        if limit is None or remaining is None:
+            if now > self._known_until:
+                self._apart = self._pace
+            return
+        self._known_until = now + _MEMORY_SECONDS
+        if remaining > limit * _SHARE_TO_SPARE * (1 + is_slow):  # answers may come in another order
             self._apart = self._pace
             return
-        was_fast = self._apart == self._pace
         self._apart = max(self._pace, min(_HOUR_SECONDS / max(remaining, 1), self._longest_wait))
-        if was_fast and self._apart > self._pace:
+        if not is_slow and self._apart > self._pace:
             logger.warning(
                 "%d of %d requests are left of the API's budget for this hour: one every %.1f s now.",
                 remaining,

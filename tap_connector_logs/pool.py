@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from tap_connector_logs.answers import Answer
 from tap_connector_logs.client import Client
@@ -21,13 +21,15 @@ from tap_connector_logs.reading import Page
 MOST_PAGES_AHEAD = 2
 """Pages that may wait to be written before there are fewer requests under way for it."""
 
+_LONGEST_ALONE_SECONDS = 3.0
+
 _Outcome = tuple[Request, Answer | Exception]
 
 
 def pages(reader: Reader, client: Client, *, concurrency: int) -> Iterator[Page]:
     """Yield the pages of a reader in the order in which they come.
 
-    The first request goes alone: a credential that is refused should be so once.
+    The very first request goes alone for a while: a credential that is refused should be so once.
 
     Args:
         reader: What to ask for.
@@ -38,17 +40,20 @@ def pages(reader: Reader, client: Client, *, concurrency: int) -> Iterator[Page]
         TapError: If no connector can be read any further. Pages that have come before are yielded first.
     """
     waiting = deque[Page]()
+    is_alone = client.requests_made == 0
     with closing(_Threads(client)) as threads:
         try:
             while True:
-                most = min(concurrency, concurrency + MOST_PAGES_AHEAD - len(waiting)) if threads.answers else 1
+                most = 1 if is_alone else min(concurrency, concurrency + MOST_PAGES_AHEAD - len(waiting))
                 while threads.under_way < most and (request := reader.next_request()) is not None:
                     threads.ask(request)
                 if waiting and not threads.has_answer:
                     yield waiting.popleft()
                 elif threads.under_way:
-                    page = _take(reader, *threads.answer())
-                    waiting.extend([] if page is None else [page])
+                    outcome = threads.answer(_LONGEST_ALONE_SECONDS if is_alone else None)
+                    is_alone = False
+                    if outcome is not None and (page := _take(reader, *outcome)) is not None:
+                        waiting.append(page)
                 else:
                     return
         except TapError:
@@ -61,12 +66,10 @@ class _Threads:
 
     Attributes:
         under_way: Requests whose answers have not been fetched.
-        answers: Answers fetched so far.
     """
 
     def __init__(self, client: Client) -> None:
         self.under_way = 0
-        self.answers = 0
         self._client = client
         self._threads: list[threading.Thread] = []
         self._to_ask: SimpleQueue[Request | None] = SimpleQueue()
@@ -86,11 +89,13 @@ class _Threads:
             self._threads[-1].start()
         self._to_ask.put(request)
 
-    def answer(self) -> _Outcome:
-        """Fetch the next answer, or what came instead of it; wait until there is one."""
-        outcome = self._answered.get()
+    def answer(self, timeout: float | None) -> _Outcome | None:
+        """Fetch the next answer, or what came instead of it; None if there is none in `timeout` seconds."""
+        try:
+            outcome = self._answered.get(timeout=timeout)
+        except Empty:
+            return None
         self.under_way -= 1
-        self.answers += 1
         return outcome
 
     def close(self) -> None:

@@ -34,12 +34,14 @@ class Request:
         connector_identifier: The connector.
         limit: Most entries of the page.
         before: The instant before which they must be; None for the newest.
+        answers_before: Answers that had come when this was asked.
     """
 
     reading: Reading
     connector_identifier: str
     limit: int
     before: int | None
+    answers_before: int
 
 
 class Reader:
@@ -64,6 +66,7 @@ class Reader:
         self._is_stopped = False
         self._unit = MICROSECOND
         self._server_errors = 0
+        self._answers = 0
         for name, backlog in backlogs.items():
             for interval, is_fresh in self._open(name, backlog):
                 self._queue(is_fresh=is_fresh).append(
@@ -82,7 +85,7 @@ class Reader:
 
     @property
     def read_back_to(self) -> int | None:
-        """The instant back to which all that is under way has been read; None before the first page."""
+        """The newest instant not yet read of what is under way and has begun; None if there is none."""
         untils = [reading.walk.interval.until for reading in tuple(self._under_way)]
         return max((until for until in untils if until < END), default=None)
 
@@ -93,7 +96,7 @@ class Reader:
             return None
         self._under_way.append(reading)
         reading.walk.learn(self._unit)  # how the server reads `before`, it does so for all
-        return Request(reading, reading.connector.identifier, reading.walk.limit, reading.walk.before)
+        return Request(reading, reading.connector.identifier, reading.walk.limit, reading.walk.before, self._answers)
 
     def take(self, request: Request, answer: Answer) -> Page | None:
         """Take in an answer, and return what it brings to deliver, if anything."""
@@ -105,6 +108,7 @@ class Reader:
             return None
         self._under_way.remove(reading)
         self.begun.add(request.connector_identifier)
+        self._answers += 1
         self._server_errors = 0
         self._unit = max(self._unit, reading.walk.unit)
         queue = self._queue(is_fresh=reading.is_fresh)
@@ -126,7 +130,7 @@ class Reader:
             raise error
         if name in self.failures:
             return
-        self._server_errors += isinstance(error, ServerError)
+        self._server_errors += isinstance(error, ServerError) and request.answers_before == self._answers
         if self._server_errors >= min(_MOST_SERVER_ERRORS, len(self._connectors)):
             raise error  # it is not the connector that fails, but the API
         self.failures[name] = error

@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 Entry = Mapping[str, Any]
 
 _FEWEST_PAGES_TO_SPLIT = 16
-"""Pages that the rest of an interval must be expected to take: a split costs about half a page."""
+"""Pages that the rest of an interval must be expected to take: a split costs about half a page, or a whole one where
+it falls into a gap. After each that did, it takes as many more."""
 
 _REACH = 32
 """How many times as far as logs have been seen they are expected to go on: beyond, there may be none."""
@@ -86,6 +87,7 @@ class Connector:
             of an interval.
         seen: The time from the oldest to the newest entry seen in this run.
         open: Readings that are not done.
+        gaps: Readings whose first page brought nothing of their interval.
     """
 
     identifier: str
@@ -94,6 +96,7 @@ class Connector:
     undated: set[bytes]
     seen: Interval = field(default_factory=lambda: Interval(END, FIRST))
     open: int = 0
+    gaps: int = 0
 
     @classmethod
     def of(cls, identifier: str, backlog: Backlog) -> Self:
@@ -127,6 +130,7 @@ class Reading:
         self._page_span = 0
         self._begins_seam = is_fresh and interval.until == settings.end
         self._has_begun = False
+        self._is_split = False
         self._seam_since = END
         self._seams = [seam for seam in connector.seams if seam.meets(interval)]
         self._known = {key for seam in self._seams for key in seam.digests}
@@ -148,9 +152,11 @@ class Reading:
     def split(self) -> Reading | None:
         """Leave the older part of what is left to another reading, and return that; None if it doesn't pay.
 
+        Once for each page: what a page tells of the logs below it is a guess.
+
         A request may be under way: its page will end at the split, if it reaches that far.
         """
-        if self.pages_left < _FEWEST_PAGES_TO_SPLIT:
+        if self._is_split or self.pages_left < _FEWEST_PAGES_TO_SPLIT * (1 + self.connector.gaps):
             return None
         since, until = self.walk.interval.since, self.walk.interval.until
         seen = self.connector.seen
@@ -160,6 +166,8 @@ class Reading:
         if at <= since + self._page_span or any(seam.since < at <= seam.newest for seam in self.connector.seams):
             return None
         older = Reading(self.connector, Interval(since, at), self._settings, is_fresh=self.is_fresh)
+        self._is_split = True
+        self.connector.undated |= self._undated_before
         self.walk.interval = Interval(at, until)
         self._seams = [seam for seam in self._seams if seam.meets(self.walk.interval)]
         self._known = {key for seam in self._seams for key in seam.digests}
@@ -192,6 +200,8 @@ class Reading:
             self._begins_seam = False
             seam = self._begin_seam(step, instants, answer.server_time)
         page = self._select(answer.entries, moments, step, step.covered, seam)
+        self.connector.gaps += not self._has_begun and not self.walk.done and not step.deliver
+        self._is_split = False
         self._has_begun = True
         tally.logs += len(page.entries)
         tally.without_time += page.moments.count(None)
@@ -289,7 +299,7 @@ class Reading:
             if not is_known:
                 new.append((entry, moment))
         self._undated_before = undated_here
-        if not self._has_begun or self.walk.done:  # where another reading of the connector may be shown the same
+        if not self._has_begun or self.walk.done or self.connector.open > 1:  # another may be shown the same
             self.connector.undated |= undated_here
         self._at_seam += len(at_seam)
         if self._at_seam > MOST_DIGESTS:  # no room for more: the seam ends above
@@ -300,7 +310,7 @@ class Reading:
         """Tell the user of logs that this API can't give, or doesn't keep."""
         tally.seams += step.proves_seam
         connector = f"Connector {self.connector.identifier}"
-        if step.burst is not None:
+        if step.burst is not None and step.covered is not None:
             tally.bursts += 1
             logger.warning(
                 "%s: about %s there are more logs than the %d that the API can return for one instant. These were "

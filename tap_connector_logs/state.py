@@ -16,7 +16,7 @@ where entries without a time need it.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -74,8 +74,11 @@ class Bookmarks:
         places = {key: place for place, key in enumerate(self._partitions)}
         return sorted(connector_identifiers, key=lambda name: places.get(_key(team_id, name), -1))
 
-    def put_last(self, team_id: int, connector_identifiers: Iterable[str]) -> None:
+    def put_last(self, team_id: int, connector_identifiers: Collection[str]) -> None:
         """Let all other connectors come before these in the next run, for this one did not get to them."""
+        for name in connector_identifiers:
+            if _key(team_id, name) not in self._partitions:  # it could not be read, and is not to come first for it
+                self.save(team_id, name, self.load(team_id, name))
         last = {_key(team_id, name) for name in connector_identifiers}
         self._partitions = dict(sorted(self._partitions.items(), key=lambda item: item[0] in last))
         if self._partitions:

@@ -15,7 +15,7 @@ from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
 from tap_connector_logs.backlog import Backlog
-from tap_connector_logs.errors import TapError
+from tap_connector_logs.errors import OutputError, TapError
 from tap_connector_logs.gate import BudgetSpentError
 from tap_connector_logs.pool import pages
 from tap_connector_logs.progress import shown
@@ -62,6 +62,8 @@ class _ConnectorStream(Stream):
             return
         try:
             yield from self.read()
+        except OutputError:
+            raise  # nothing can be closed in good order any more
         except TapError as error:
             self._tap.ended_by = error
         except BudgetSpentError:
@@ -228,11 +230,12 @@ class ConnectorLogsStream(_ConnectorStream):
         """Tell what the run has met."""
         client, tally = self._tap.client, reader.tally
         self.logger.info(
-            "Read %d logs of %d connectors with %d requests in %.1f s, %.1f s of them waiting to try again; "
+            "Read %d logs of %d connectors with %d requests, %d of them made again, in %.1f s, %.1f s of them waiting; "
             "%d seams checked, %d holes, %d bursts.",
             tally.logs,
             reader.connectors,
             client.requests_made,
+            client.retries,
             seconds,
             client.seconds_waited,
             tally.seams,

@@ -28,6 +28,7 @@ class MessageWriter(MsgSpecWriter):
         """Write each block inside a block of code that no signal can end early."""
         self._uninterrupted = uninterrupted
         self._waiting = bytearray()
+        self._failure: OutputError | None = None
         self._bytes_since_state = 0
         self._bytes_of_state = 0
 
@@ -69,23 +70,32 @@ class MessageWriter(MsgSpecWriter):
         Raises:
             OutputError: If it can't be written.
         """
+        self._check()
         try:
-            with self._uninterrupted(), memoryview(self._waiting) as whole:
-                written = 0
-                while written < len(whole):  # where Python is told not to buffer, a signal ends a write half-way
-                    written += sys.stdout.buffer.write(whole[written:])
+            with self._uninterrupted():
+                with memoryview(self._waiting) as whole:
+                    written = 0
+                    while written < len(whole):  # where Python is told not to buffer, a signal ends a write half-way
+                        written += sys.stdout.buffer.write(whole[written:])
                 sys.stdout.buffer.flush()
+                self._waiting = bytearray()
         except BrokenPipeError as error:
-            raise OutputError(
+            self._failure = OutputError(
                 "The target has closed its input: its own log tells why. The next run goes on from the last state "
                 "that it has taken."
-            ) from error
+            )
+            raise self._failure from error
         except OSError as error:
-            raise OutputError(f"The output can't be written: {error.strerror}.") from error
-        finally:
-            self._waiting = bytearray()
+            self._failure = OutputError(f"The output can't be written: {error.strerror}.")
+            raise self._failure from error
+
+    def _check(self) -> None:
+        """Let nothing follow what did not leave, a state least of all."""
+        if self._failure is not None:
+            raise self._failure
 
     def _add(self, lines: bytes | bytearray) -> None:
+        self._check()
         self._bytes_since_state += len(lines)
         self._waiting += lines
         if len(self._waiting) >= _BLOCK_BYTES:

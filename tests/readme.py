@@ -1,4 +1,4 @@
-"""The tables of the README, made of the schemas: `python -m tests.readme` writes them."""
+"""The tables of the README, made of the schemas and the measurements: `python -m tests.readme` writes them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ from tap_connector_logs.streams import ConnectorLogsStream, ConnectorsStream
 from tap_connector_logs.tap import TapConnectorLogs
 
 README = Path(__file__).resolve().parent.parent / "README.md"
+RESULTS = README.parent / "benchmarks" / "RESULTS.md"
+
+# A column of the README, and where it comes from: the work, the column there, and the scene if there are several.
+_MEASURED = (
+    ("CPU seconds for 200,000 logs", "a", "CPU s", None),
+    ("seconds for 100,000 logs at 0.2 s an answer", "b", "seconds", None),
+    ("seconds for 200 connectors at 0.2 s", "d", "seconds", "0.2 s"),
+    ("lost of 20,000 logs with ties", "h", "lost", "some ties, exclusive"),
+)
 
 
 def settings_table() -> str:
@@ -49,6 +58,23 @@ def streams_tables() -> str:
     return "\n\n".join(parts)
 
 
+def benchmarks_table() -> str:
+    """Return the most telling of the measurements, a row for each subject."""
+    found = {title: _measured(work, column, scene) for title, work, column, scene in _MEASURED}
+    lines = [f"| | {' | '.join(found)} |", f"| --- |{' ---: |' * len(found)}"]
+    subjects = next(iter(found.values()))
+    lines += [f"| {subject} | {' | '.join(column[subject] for column in found.values())} |" for subject in subjects]
+    return "\n".join(lines)
+
+
+def _measured(work: str, column: str, scene: str | None) -> dict[str, str]:
+    """Return a column of a table of the measurements, by subject."""
+    section = RESULTS.read_text(encoding="utf-8").partition(f"\n## ({work}) ")[2].partition("\n## ")[0]
+    head, _, *rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    named = [dict(zip(head, row, strict=True)) for row in rows]
+    return {row["subject"]: row[column] for row in named if scene is None or row["scene"] == scene}
+
+
 def _kind(schema: dict[str, Any]) -> str:
     kind = next(name for name in schema["type"] if name != "null")
     if schema.get("format") == "date-time":
@@ -60,7 +86,11 @@ def _kind(schema: dict[str, Any]) -> str:
 
 def with_tables(text: str) -> str:
     """Return the text of the README with its tables as they should be."""
-    for name, table in (("settings", settings_table()), ("streams", streams_tables())):
+    for name, table in (
+        ("settings", settings_table()),
+        ("streams", streams_tables()),
+        ("benchmarks", benchmarks_table()),
+    ):
         text, found = re.subn(
             rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end of {name} -->)",
             lambda match, table=table: f"{match[1]}\n{table}\n\n{match[2]}",  # type: ignore[misc]

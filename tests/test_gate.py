@@ -138,7 +138,12 @@ def test_it_goes_on_fast_once_the_api_says_nothing_of_a_budget_any_more(
     assert second - first == 36
     gate.heed(limit=5_000, remaining=99)
     gate.heed(limit=None, remaining=None)
-    assert passes(gate, clock, 1)[0] - second < 1
+    third = passes(gate, clock, 1)[0]
+    assert third - second == pytest.approx(3_600 / 99)
+    clock.now += 60
+    gate.heed(limit=None, remaining=None)
+    times = passes(gate, clock, 3)
+    assert times[-1] - times[0] < 1
     assert caplog.messages == ["100 of 5000 requests are left of the API's budget for this hour: one every 36.0 s now."]
 
 

@@ -88,6 +88,20 @@ def test_a_run_begins_with_the_connectors_that_the_one_before_did_not_reach(simu
     assert set().union(*read[:3]) == set().union(*read[3:]) == set(names)
 
 
+def test_connectors_that_can_not_be_read_do_not_keep_the_others_from_their_turn(
+    simulator: Simulator, run: RunTap
+) -> None:
+    names = simulator.connectors()
+    simulator.switch(gone=names[:4])
+    state: dict[str, Any] = {}
+    read: set[str] = set()
+    for _ in range(3):
+        result = run(state=state, max_requests=4, connector_identifiers=names)
+        read |= {record["connector_identifier"] for record in result.records()}
+        state = result.state
+    assert read == set(names[4:])
+
+
 def test_a_budget_that_the_list_of_connectors_uses_up_is_no_failure(simulator: Simulator, run: RunTap) -> None:
     simulator.switch(faults={"http_503": 1.0}, fault_paths="connectors", fault_limit=2)
     result = run(max_requests=2)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from singer_sdk.singerlib.messages import StateMessage
 
 from simulator.process import Simulator
+from tap_connector_logs.errors import Interrupted, OutputError
 from tap_connector_logs.streams import ConnectorLogsStream
 from tap_connector_logs.tap import TapConnectorLogs
+from tap_connector_logs.writer import MessageWriter
 from tests.tap_process import Run, RunTap, command, held, run_tap, settings_for
 
 
@@ -149,3 +156,65 @@ def test_a_catalog_without_keys_keeps_those_of_the_stream(run: RunTap, tmp_path:
     (schema,) = [message for message in run(catalog=catalog).messages if message["type"] == "SCHEMA"]
     assert schema["key_properties"] == ["team_id", "connector_identifier", "id"]
     assert schema["bookmark_properties"] == ["log_time"]
+
+
+class Pipe:
+    """Stands in for stdout: takes what is written, or fails once."""
+
+    def __init__(self, error: OSError | None = None) -> None:
+        self.taken = b""
+        self.error = error
+        self.buffer = self
+
+    def write(self, content: bytes) -> int:
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        self.taken += bytes(content)
+        return len(content)
+
+    def flush(self) -> None:
+        pass
+
+
+def test_a_signal_before_a_block_leaves_takes_nothing_of_it_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe, signals = Pipe(), [Interrupted(15)]
+    monkeypatch.setattr(sys, "stdout", pipe)
+
+    @contextmanager
+    def interrupted_once() -> Iterator[None]:
+        if signals:
+            raise signals.pop()
+        yield
+
+    writer = MessageWriter(interrupted_once)
+    writer.write_records("logs", [{"id": "1"}])
+    with pytest.raises(Interrupted):
+        writer.flush()
+    writer.write_message(StateMessage({"bookmarks": {}}))
+    assert [json.loads(line)["type"] for line in pipe.taken.splitlines()] == ["RECORD", "STATE"]
+
+
+def test_no_state_follows_a_block_that_did_not_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = Pipe(OSError(errno.ENOSPC, "No space left on device"))
+    monkeypatch.setattr(sys, "stdout", pipe)
+    writer = MessageWriter(nullcontext)
+    writer.write_records("logs", [{"id": "1"}])
+    for _ in range(2):
+        with pytest.raises(OutputError, match="No space left"):
+            writer.write_message(StateMessage({"bookmarks": {}}))
+    assert pipe.taken == b""
+
+
+def test_a_reading_whose_output_fails_writes_nothing_more(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = Pipe()
+    monkeypatch.setattr(sys, "stdout", pipe)
+    tap = TapConnectorLogs(config=settings_for(simulator, page_size=1000))
+    tap.writer.write_message(StateMessage({}))
+    pipe.error = OSError(errno.ENOSPC, "No space left on device")
+    before = pipe.taken
+    with pytest.raises(OutputError):
+        tap.run()
+    assert pipe.taken == before

@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from tap_connector_logs import pool
 from tap_connector_logs.answers import Answer
 from tap_connector_logs.backlog import Backlog
 from tap_connector_logs.client import Client
@@ -24,6 +25,7 @@ class LockedApi(ModelApi):
 
     before_answer: Callable[[str], None] = lambda _: None
     lock = threading.Lock()
+    requests_made = 0
 
     def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
         self.before_answer(connector_identifier)
@@ -114,3 +116,15 @@ def test_threads_end_with_the_reading_even_if_it_is_broken_off() -> None:
             break
         never.wait(0.01)
     assert threading.active_count() <= before
+
+
+def test_a_first_request_that_takes_long_holds_the_others_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_LONGEST_ALONE_SECONDS", 0.01)
+    api = ModelApi({name: history(5, name=name) for name in "ABC"})
+    others = threading.Barrier(3)
+
+    def wait_for_others(_: str) -> None:
+        others.wait(10)
+
+    reading = pages(reader_of(api), client_of(api, wait_for_others), concurrency=3)
+    assert sorted(page.connector_identifier for page in reading) == ["A", "B", "C"]
