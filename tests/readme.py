@@ -70,7 +70,8 @@ def benchmarks_table() -> str:
 def _measured(work: str, column: str, scene: str | None) -> dict[str, str]:
     """Return a column of a table of the measurements, by subject."""
     section = RESULTS.read_text(encoding="utf-8").partition(f"\n## ({work}) ")[2].partition("\n## ")[0]
-    head, _, *rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    lines = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("|")]
+    head, _, *rows = [[cell.strip() for cell in line] for line in lines]
     named = [dict(zip(head, row, strict=True)) for row in rows]
     return {row["subject"]: row[column] for row in named if scene is None or row["scene"] == scene}
 
