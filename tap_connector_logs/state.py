@@ -16,7 +16,7 @@ where entries without a time need it.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -74,13 +74,23 @@ class Bookmarks:
         places = {key: place for place, key in enumerate(self._partitions)}
         return sorted(connector_identifiers, key=lambda name: places.get(_key(team_id, name), -1))
 
-    def put_last(self, team_id: int, connector_identifiers: Collection[str]) -> None:
-        """Let all other connectors come before these in the next run, for this one did not get to them."""
-        for name in connector_identifiers:
+    def arrange(self, team_id: int, connector_identifiers: Sequence[str], begun: Collection[str]) -> None:
+        """Put the bookmarks of a run in the order in which the next one is to read them.
+
+        Args:
+            team_id: The team.
+            connector_identifiers: The connectors as this run was to read them, whichever has been answered first.
+            begun: Those that it got to: all others come before them.
+        """
+        is_cut = len(begun) < len(connector_identifiers)
+        for name in begun if is_cut else ():
             if _key(team_id, name) not in self._partitions:  # it could not be read, and is not to come first for it
                 self.save(team_id, name, self.load(team_id, name))
-        last = {_key(team_id, name) for name in connector_identifiers}
-        self._partitions = dict(sorted(self._partitions.items(), key=lambda item: item[0] in last))
+        places = {
+            _key(team_id, name): (is_cut and name in begun, place) for place, name in enumerate(connector_identifiers)
+        }
+        foreign = (False, -1)
+        self._partitions = dict(sorted(self._partitions.items(), key=lambda item: places.get(item[0], foreign)))
         if self._partitions:
             self._state["bookmarks"][STREAM]["partitions"] = list(self._partitions.values())
 

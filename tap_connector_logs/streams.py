@@ -197,8 +197,7 @@ class ConnectorLogsStream(_ConnectorStream):
             with shown(reader, tap.client):
                 yield from self._read(reader, backlogs, bookmarks)
         finally:
-            if reader.begun != backlogs.keys():
-                bookmarks.put_last(settings.team_id, reader.begun)
+            bookmarks.arrange(settings.team_id, names, reader.begun)
             self._summarize(reader, time.monotonic() - began)
 
     def _read(self, reader: Reader, backlogs: dict[str, Backlog], bookmarks: Bookmarks) -> Iterator[dict[str, Any]]:
