@@ -153,7 +153,7 @@ def test_without_a_catalog_there_is_one_schema_and_all_columns_of_all_logs(simul
 
 
 def test_the_discovered_catalog_changes_nothing(run: RunTap, catalog: dict[str, Any]) -> None:
-    plain, followed = run(), run(catalog=catalog)
+    plain, followed = run(concurrency=1), run(concurrency=1, catalog=catalog)
     assert followed.records() == plain.records()
     assert followed.state == plain.state
 
