@@ -86,8 +86,8 @@ class Reader:
     @property
     def read_back_to(self) -> int | None:
         """The newest instant not yet read of what is under way and has begun; None if there is none."""
-        untils = [reading.walk.interval.until for reading in tuple(self._under_way)]
-        return max((until for until in untils if until < END), default=None)
+        begun = [reading.walk.interval.until for reading in tuple(self._under_way) if reading.has_begun]
+        return max(begun, default=None)
 
     def next_request(self) -> Request | None:
         """Return the next page to ask for; None if there is none before another answer has come."""

@@ -112,6 +112,7 @@ class Reading:
         connector: What it shares with the connector's other readings.
         walk: What to ask next, and what is left.
         is_fresh: Whether it is of the time since the last run.
+        has_begun: Whether a page of it has come.
     """
 
     def __init__(self, connector: Connector, interval: Interval, settings: Settings, *, is_fresh: bool) -> None:
@@ -129,7 +130,7 @@ class Reading:
         self._settings = settings
         self._page_span = 0
         self._begins_seam = is_fresh and interval.until == settings.end
-        self._has_begun = False
+        self.has_begun = False
         self._is_split = False
         self._seam_since = END
         self._seams = [seam for seam in connector.seams if seam.meets(interval)]
@@ -200,9 +201,9 @@ class Reading:
             self._begins_seam = False
             seam = self._begin_seam(step, instants, answer.server_time)
         page = self._select(answer.entries, moments, step, step.covered, seam)
-        self.connector.gaps += not self._has_begun and not self.walk.done and not step.deliver
+        self.connector.gaps += not self.has_begun and not self.walk.done and not step.deliver
         self._is_split = False
-        self._has_begun = True
+        self.has_begun = True
         tally.logs += len(page.entries)
         tally.without_time += page.moments.count(None)
         tally.without_id += len(page.entries) - sum(map(has_id, page.entries))
@@ -299,7 +300,7 @@ class Reading:
             if not is_known:
                 new.append((entry, moment))
         self._undated_before = undated_here
-        if not self._has_begun or self.walk.done or self.connector.open > 1:  # another may be shown the same
+        if not self.has_begun or self.walk.done or self.connector.open > 1:  # another may be shown the same
             self.connector.undated |= undated_here
         self._at_seam += len(at_seam)
         if self._at_seam > MOST_DIGESTS:  # no room for more: the seam ends above
