@@ -147,8 +147,9 @@ class Reading:
     @property
     def pages_left(self) -> float:
         """Pages that are expected to be left, if logs lie as close as in the last page; 0 before the first page."""
-        interval = self.walk.interval
-        return (interval.until - interval.since) / self._page_span if self._page_span and not self.walk.done else 0
+        if not self.has_begun or self.walk.done or not self._page_span:
+            return 0
+        return (self.walk.interval.until - self.walk.interval.since) / self._page_span
 
     def split(self) -> Reading | None:
         """Leave the older part of what is left to another reading, and return that; None if it doesn't pay.

@@ -165,6 +165,8 @@ class ConnectorLogsStream(_ConnectorStream):
     @property
     def _columns_left_out(self) -> list[str] | None:
         """Columns that the catalog leaves out; None if the SDK has more to do with a record than leaving them out."""
+        if self.ABORT_AT_RECORD_COUNT is not None or self.get_batch_config(self.config):
+            return None
         mask, schema = self.mask, self.effective_schema["properties"]
         left_out = [name for name in self.schema["properties"] if not mask["properties", name]]
         is_plain = (
@@ -177,11 +179,7 @@ class ConnectorLogsStream(_ConnectorStream):
                 if name not in left_out
             )
         )
-        return (
-            left_out
-            if is_plain and not self.get_batch_config(self.config) and self.ABORT_AT_RECORD_COUNT is None
-            else None
-        )
+        return left_out if is_plain else None
 
     @override
     def read(self) -> Iterator[dict[str, Any]]:
