@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
 
 import click
 
-from tap_connector_logs.errors import InputError, Interrupted, OutputError, TapError, printable
+from tap_connector_logs.errors import InputError, Interrupted, OutputError, TapError
+from tap_connector_logs.lines import guard, printable
+from tap_connector_logs.settings import wrong_settings
 from tap_connector_logs.tap import TapConnectorLogs
 
 
@@ -16,7 +19,7 @@ def main() -> None:
     """Run the tap, and exit with a code that tells a scheduler what to do next."""
     logger = TapConnectorLogs.logger
     try:
-        code = TapConnectorLogs.cli.main(prog_name=TapConnectorLogs.name, standalone_mode=False)
+        code = _command_line().main(prog_name=TapConnectorLogs.name, standalone_mode=False)
     except TapError as error:
         if isinstance(error, OutputError):  # nor can be what Python still holds for it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -30,7 +33,22 @@ def main() -> None:
     except Interrupted as error:
         logger.critical("Stopped by a signal. The next run goes on from the last state written.")
         code = error.exit_code
+    except Exception:
+        logger.critical("This is a defect of the tap. Please report it, with all that follows.", exc_info=True)
+        code = 1
     sys.exit(code)
+
+
+def _command_line() -> click.Command:
+    """Return the command line, once the log is set up."""
+    try:
+        command: click.Command = TapConnectorLogs.cli  # which sets up the log
+    except ValueError as error:
+        logging.basicConfig()
+        raise wrong_settings(["TAP_CONNECTOR_LOGS_LOGLEVEL or LOGLEVEL must be one of DEBUG to CRITICAL"]) from error
+    finally:
+        guard()
+    return command
 
 
 if __name__ == "__main__":

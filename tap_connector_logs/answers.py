@@ -24,9 +24,9 @@ from tap_connector_logs.errors import (
     ServerError,
     TapError,
     UnreadableAnswerError,
-    printable,
 )
 from tap_connector_logs.instants import SECOND, instant_of
+from tap_connector_logs.lines import printable
 
 _OK = 200
 _YEAR_SECONDS = 365 * 86_400
@@ -95,7 +95,7 @@ def read_answer(
     if not isinstance(entries, list):
         raise UnreadableAnswerError(
             f"The API's answer for {what} holds no list {list_name!r}: it begins with "
-            f"{printable(content[:60].decode(errors='replace')) or 'nothing'!r}.",
+            f"'{printable(content[:1_000].decode(errors='replace'))[:60] or 'nothing'}'.",
             may_pass=True,
         )
     total = body.get("count")

@@ -29,10 +29,10 @@ from tap_connector_logs.errors import (
     TapError,
     UnreachableError,
     UnreadableAnswerError,
-    printable,
 )
 from tap_connector_logs.gate import Gate
 from tap_connector_logs.instants import format_instant
+from tap_connector_logs.lines import printable
 from tap_connector_logs.settings import Settings
 from tap_connector_logs.transport import TimedAdapter
 

@@ -7,15 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from typing_extensions import override
 
-_LONGEST_FOREIGN_TEXT = 300
 _MOST_NAMES = 10
 _FORBIDDEN = 403
-
-
-def printable(text: object) -> str:
-    """Make text from outside safe to print: one line, no control characters, cut to a length."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
-    return line if len(line) <= _LONGEST_FOREIGN_TEXT else f"{line[:_LONGEST_FOREIGN_TEXT]}…"
 
 
 class TapError(Exception):

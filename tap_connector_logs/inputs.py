@@ -13,7 +13,8 @@ from typing import IO, Any, cast
 from singer_sdk.helpers.types import TapState
 from singer_sdk.singerlib import Catalog
 
-from tap_connector_logs.errors import InputError, printable
+from tap_connector_logs.errors import InputError
+from tap_connector_logs.lines import printable
 from tap_connector_logs.state import STREAM, Bookmarks, broken_state
 
 

@@ -15,14 +15,17 @@ from urllib.parse import urlsplit
 from jsonschema import Draft202012Validator, ValidationError
 from singer_sdk import typing as th
 
-from tap_connector_logs.errors import InputError, printable
+from tap_connector_logs.errors import InputError
 from tap_connector_logs.instants import BEGINNING, END, parse_instant
+from tap_connector_logs.lines import printable
 
 TAP_NAME = "tap-connector-logs"
 ENV_PREFIX = "TAP_CONNECTOR_LOGS_"
 
 MOST_LOGS_PER_REQUEST = 1000
 INT64_MAX = 2**63 - 1
+
+CREDENTIALS = frozenset({"api_key", "bearer_token"})
 
 CONNECTOR_IDENTIFIER = r"^[A-Za-z0-9_-]{1,100}$"
 
@@ -132,6 +135,15 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         description="Seconds that one request may take, from the first byte sent to the last received.",
     ),
     th.Property(
+        "redact_query",
+        th.ArrayType(th.StringType),
+        title="Redact query parameters",
+        description=(
+            "Query parameters in the column `request` whose values are replaced with `REDACTED`: names such as "
+            '`["access_token", "code"]`, or `["*"]` for all. Without it, none.'
+        ),
+    ),
+    th.Property(
         "api_url",
         th.StringType,
         default="https://api.supermetrics.com",
@@ -159,6 +171,7 @@ class Settings:
         api_url: Without a slash at the end.
         api_is_local: Whether the API is on this machine.
         max_requests: None for any number.
+        redact_query: In lower case; empty to replace nothing.
     """
 
     credential: str = field(repr=False)
@@ -173,6 +186,7 @@ class Settings:
     max_requests: int | None
     max_wait_seconds: int
     request_timeout_seconds: float
+    redact_query: frozenset[str]
     api_url: str
     api_is_local: bool
     user_agent: str
@@ -196,7 +210,7 @@ def parse_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Sett
     given = {name for name, value in config.items() if name in values and value is not None}
     values |= {name: config[name] for name in given - unusable}
 
-    credentials = sorted(given & {"api_key", "bearer_token"})
+    credentials = sorted(given & CREDENTIALS)
     if len(credentials) != 1:
         found = "both are set" if credentials else "neither is"
         problems.append(f"exactly one of api_key and bearer_token must be set, and {found}")
@@ -239,6 +253,7 @@ def parse_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Sett
         max_requests=None if max_requests is None else int(max_requests),
         max_wait_seconds=int(values["max_wait_seconds"]),
         request_timeout_seconds=float(values["request_timeout_seconds"]),
+        redact_query=frozenset(name.lower() for name in values["redact_query"] or ()),
         api_url=api_url,
         api_is_local=api_is_local,
         user_agent=values["user_agent"],

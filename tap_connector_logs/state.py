@@ -23,8 +23,9 @@ from typing import Any
 from singer_sdk.helpers.types import TapState
 
 from tap_connector_logs.backlog import DIGEST_BYTES, Backlog, Interval, Seam
-from tap_connector_logs.errors import InputError, printable
+from tap_connector_logs.errors import InputError
 from tap_connector_logs.instants import BEGINNING, END, format_instant, parse_instant
+from tap_connector_logs.lines import printable
 
 STREAM = "connector_logs"
 REPLICATION_KEY = "log_time"

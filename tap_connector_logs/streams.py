@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +20,7 @@ from tap_connector_logs.pool import pages
 from tap_connector_logs.progress import shown
 from tap_connector_logs.reader import Reader
 from tap_connector_logs.records import INT32_MAX, connector_record, log_records
+from tap_connector_logs.redaction import redact
 from tap_connector_logs.settings import INT64_MAX
 from tap_connector_logs.state import REPLICATION_KEY, STREAM, Bookmarks
 
@@ -189,14 +189,12 @@ class ConnectorLogsStream(_ConnectorStream):
         names = bookmarks.in_turn(settings.team_id, tap.connector_identifiers)
         backlogs = {name: bookmarks.load(settings.team_id, name) for name in names}
         reader = Reader(settings, backlogs)
-        tap.failures = reader.failures
-        began = time.monotonic()
+        tap.reader = reader
         try:
             with shown(reader, tap.client):
                 yield from self._read(reader, backlogs, bookmarks)
         finally:
             bookmarks.arrange(settings.team_id, names, reader.begun)
-            self._summarize(reader, time.monotonic() - began)
 
     def _read(self, reader: Reader, backlogs: dict[str, Backlog], bookmarks: Bookmarks) -> Iterator[dict[str, Any]]:
         tap, settings = self._tap, self._tap.settings
@@ -206,6 +204,8 @@ class ConnectorLogsStream(_ConnectorStream):
             # The page is written whole, or not at all as far as the state can tell.
             with tap.uninterrupted():
                 records = log_records(page.entries, page.moments, team_id=settings.team_id, connector_identifier=name)
+                if settings.redact_query:
+                    redact(records, settings.redact_query)
                 if left_out is None:
                     yield from records
                 else:
@@ -222,33 +222,3 @@ class ConnectorLogsStream(_ConnectorStream):
                 del record[name]
         self._tap.writer.write_records(self.name, records)
         self._counter.increment(len(records))
-
-    def _summarize(self, reader: Reader, seconds: float) -> None:
-        """Tell what the run has met."""
-        client, tally = self._tap.client, reader.tally
-        self.logger.info(
-            "Read %d logs of %d connectors with %d requests, %d of them made again, in %.1f s, %.1f s of them waiting; "
-            "%d seams checked, %d holes, %d bursts.",
-            tally.logs,
-            reader.connectors,
-            client.requests_made,
-            client.retries,
-            seconds,
-            client.seconds_waited,
-            tally.seams,
-            tally.holes,
-            tally.bursts,
-        )
-        if client.gate.is_spent:
-            self.logger.info(
-                "max_requests is used up, with %d of %d connectors done. The next run goes on.",
-                reader.connectors_done,
-                reader.connectors,
-            )
-        if tally.without_time or tally.without_id:
-            self.logger.warning(
-                "%d logs had no usable log_time and were delivered with null; %d had no usable id and were given "
-                "one made of their content. What the API sent instead is in the column extra.",
-                tally.without_time,
-                tally.without_id,
-            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -22,12 +23,16 @@ from singer_sdk.plugin_base import PluginBase
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
+from tap_connector_logs import summary
 from tap_connector_logs.client import Client
-from tap_connector_logs.errors import ConnectorsFailedError, Interrupted, OutputError, TapError, printable
+from tap_connector_logs.errors import ConnectorsFailedError, Interrupted, OutputError, TapError
 from tap_connector_logs.inputs import check_state, complete_catalog, parse_object, read_object
+from tap_connector_logs.lines import hide, printable
+from tap_connector_logs.reader import Reader
 from tap_connector_logs.settings import (
     CONFIG_SCHEMA,
     CONNECTOR_IDENTIFIER,
+    CREDENTIALS,
     TAP_NAME,
     Settings,
     parse_settings,
@@ -44,7 +49,7 @@ class TapConnectorLogs(Tap):
     # Attributes of a run beyond the SDK's:
     #   settings: the tap's own settings; not set where no run follows, in discovery.
     #   writer: where all messages leave.
-    #   failures: connectors that could not be read, and why.
+    #   reader: the reading of logs, once it has begun.
     #   ended_by: what ended the reading before its end.
 
     name = TAP_NAME
@@ -73,15 +78,20 @@ class TapConnectorLogs(Tap):
         Raises:
             InputError: If one of them can't be used.
         """
-        self.failures: dict[str, TapError] = {}
+        self.reader: Reader | None = None
         self.ended_by: TapError | None = None
         self.writer = MessageWriter(self.uninterrupted)
         self._signal: int | None = None
         self._is_uninterrupted = False
         self.append_builtin_config(self.config_jsonschema)
+        settings = dict(config or {})
+        if validate_config and kwargs.get("parse_env_config"):
+            settings |= self._env_var_config
+        for name in CREDENTIALS:
+            if isinstance(credential := settings.get(name), str):
+                hide(credential)
         if validate_config:
-            from_environment = self._env_var_config if kwargs.get("parse_env_config") else {}
-            self.settings = parse_settings({**(config or {}), **from_environment}, self.config_jsonschema)
+            self.settings = parse_settings(settings, self.config_jsonschema)
         keys = {stream.name: stream.primary_keys for stream in (ConnectorLogsStream, ConnectorsStream)}
         kwargs["catalog"] = complete_catalog(kwargs.get("catalog"), keys)
         check_state(kwargs.get("state"), keys.keys())
@@ -145,6 +155,7 @@ class TapConnectorLogs(Tap):
             TapError: If anything is left unread that should have been read. The state is written before.
             Interrupted: If a signal ended the run. The state is written before.
         """
+        began = time.monotonic()
         try:
             self.sync_all()
             self.writer.flush()
@@ -156,14 +167,16 @@ class TapConnectorLogs(Tap):
         except BaseException:
             self.write_state()
             raise
+        finally:
+            summary.tell(self.reader, self.client, seconds=time.monotonic() - began)
         self._raise_failures()
 
     def _raise_failures(self) -> None:
         """Raise what left anything unread."""
         if self.ended_by is not None:
             raise self.ended_by
-        if self.failures:
-            raise ConnectorsFailedError(self.failures, of=len(self.connector_identifiers))
+        if self.reader is not None and self.reader.failures:
+            raise ConnectorsFailedError(self.reader.failures, of=self.reader.connectors)
 
     @contextmanager
     def uninterrupted(self) -> Iterator[None]:
