@@ -6,9 +6,12 @@ IS_USABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c '$(IS_USABLE)' 2>/dev/null && echo "$$python" && break; done)
 
-# One exact version, so that a new Meltano can't break the demo or the tests unseen. It has an environment of its
-# own because its requirements would hold back those of the tap.
-MELTANO := meltano==4.4.1
+# Exact versions with their hashes, so that no new release can break or betray anything unseen.
+INSTALL := python -m pip install --quiet --require-hashes --requirement
+COMPILE := .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	--python-version 3.11 $(UPGRADE)
+AUDIT := for packages in requirements/*.txt; do \
+	.venv/bin/python -m pip_audit --progress-spinner off --disable-pip --require-hashes --requirement "$$packages" || exit; done
 
 # An environment that happens to be active, or another Meltano project, must not leak in.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH MELTANO_PROJECT_ROOT
@@ -16,11 +19,16 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH MELTANO_PROJECT_ROOT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test bench clean
+.PHONY: help install demo lint test test-tap test-long audit zizmor lock package bench clean
 
 help:
 	@echo "make demo     run the real Meltano job against a simulated API and show what the logs tell"
 	@echo "make test     check style and types, and run all tests"
+	@echo "make lint     check style, types and workflows"
+	@echo "make test-long  the same tests with more kills and more examples, in about half an hour"
+	@echo "make package  build the distributions into dist/"
+	@echo "make audit    look the locked packages up among known vulnerabilities"
+	@echo "make lock     lock the packages of pyproject.toml; with UPGRADE=--upgrade, their newest releases"
 	@echo "make bench    compare the tap with its peers and write benchmarks/RESULTS.md, in about an hour"
 	@echo "make install  install all that the demo and the tests need, and the Meltano plugins"
 	@echo "make clean    remove what these have installed and made; your .env, state and output stay"
@@ -30,35 +38,66 @@ install: .venv/.installed .meltano/.installed
 demo: install
 	@.venv/bin/python -m demo
 
-test: install
+lint: .venv/.installed
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m ruff format --check
 	.venv/bin/python -m mypy
+	.venv/bin/zizmor --persona pedantic --offline --quiet .github
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	@( $(AUDIT) ) >/dev/null 2>&1 || echo "Not audited: a locked package is vulnerable, or there is no network. See make audit."
+
+test: install lint
 	@# Large, and of no use where the system has a PostgreSQL of its own.
-	@.venv/bin/python tests/postgres.py >/dev/null 2>&1 || .venv/bin/python -m pip install --quiet --group postgres
-	.venv/bin/python -m pytest
+	@.venv/bin/python tests/postgres.py >/dev/null 2>&1 || .venv/bin/$(INSTALL) requirements/postgres.txt
+	@rm -f .coverage*
+	.venv/bin/python -m coverage run -m pytest
+	@.venv/bin/python -m coverage combine --quiet
+	.venv/bin/python -m coverage report
+
+# What needs neither Meltano nor DuckDB, for Pythons that those don't know yet.
+test-tap: .venv/.installed
+	.venv/bin/python -m pytest --ignore tests/test_demo.py --ignore tests/test_meltano.py
+
+audit: .venv/.installed
+	@$(AUDIT)
+
+zizmor: .venv/.installed
+	.venv/bin/zizmor --persona pedantic .github
+
+package: .venv/.installed
+	.venv/bin/python -m hatchling build --clean
+
+lock: .venv/.installed
+	@.venv/bin/$(INSTALL) requirements/lock.txt
+	$(COMPILE) --group dev --output-file requirements/dev.txt pyproject.toml
+	$(COMPILE) --group meltano --output-file requirements/meltano.txt
+	$(COMPILE) --group postgres --constraint requirements/dev.txt --output-file requirements/postgres.txt
+	$(COMPILE) --group lock --output-file requirements/lock.txt
+	$(COMPILE) --group pip --output-file requirements/pip.txt
 
 # All of it, or with BENCH="--rounds 1 --only a,c" some.
 bench: .venv/.installed
 	.venv/bin/python -m benchmarks $(BENCH)
 
 clean:
-	rm -rf .venv .venv-bench .venv-meltano .meltano/.installed .meltano/extractors .meltano/loaders .meltano/run output/demo
-	rm -rf .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf dist .venv .venv-bench .venv-meltano .meltano/.installed .meltano/extractors .meltano/loaders .meltano/run output/demo
+	rm -rf .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-.venv/.installed: pyproject.toml
+.venv/.installed: requirements/dev.txt pyproject.toml
 	@echo "Installing the tap and its tools into .venv ..."
 	@test -n "$(PYTHON)" || { echo "Found no Python 3.11, 3.12 or 3.13 with ensurepip: set PYTHON to one." >&2; exit 1; }
 	@"$(PYTHON)" -m venv .venv
-	@.venv/bin/python -m pip install --quiet --upgrade pip
-	@.venv/bin/python -m pip install --quiet --editable . --group dev
+	@.venv/bin/$(INSTALL) requirements/pip.txt
+	@.venv/bin/$(INSTALL) requirements/dev.txt
+	@.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv-meltano/.installed: Makefile | .venv/.installed
+.venv-meltano/.installed: requirements/meltano.txt | .venv/.installed
 	@echo "Installing Meltano into .venv-meltano ..."
 	@.venv/bin/python -m venv .venv-meltano
-	@.venv-meltano/bin/python -m pip install --quiet --upgrade pip
-	@.venv-meltano/bin/python -m pip install --quiet "$(MELTANO)"
+	@.venv-meltano/bin/$(INSTALL) requirements/pip.txt
+	@.venv-meltano/bin/$(INSTALL) requirements/meltano.txt
 	@touch $@
 
 .meltano/.installed: meltano.yml pyproject.toml .venv-meltano/.installed
