@@ -44,6 +44,8 @@ def create_app(simulation: Simulation) -> Starlette:
             raise Refusal(404, "The connector was not found.")
         if identifier in switches.forbidden:
             raise Refusal(403, "You have no access to this connector.")
+        if identifier in switches.invalid:
+            raise Refusal(400, "The connector can't be read like this.")
         limit = _limit(request.query_params.get("limit"))
         before = _before(request.query_params.get("before"))
         if identifier in switches.broken:

@@ -54,6 +54,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         window_seconds: Length of that window.
         forbidden: Identifiers of connectors that are listed, but whose logs answer 403.
         gone: Identifiers of connectors that are no longer listed, and whose logs answer 404.
+        invalid: Identifiers of connectors whose logs answer 400.
         broken: Identifiers of connectors whose logs answer an HTML page.
         clock_offset_seconds: How far the `Date` header is ahead of the machine's clock.
         rate_headers_on_success: Whether successful answers carry `X-RateLimit-` headers too.
@@ -81,6 +82,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     forbidden: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    invalid: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     clock_offset_seconds: float = 0.0
 

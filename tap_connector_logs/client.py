@@ -74,7 +74,10 @@ class Client:
         self._seconds_between_tries = 0.0
         self._counting = threading.Lock()
         self._connectors_url = f"{settings.api_url}/v1/teams/{settings.team_id}/connector_builder/connectors"
-        self._host = urlsplit(settings.api_url).netloc
+        place = urlsplit(settings.api_url)
+        self._host = place.netloc
+        # An API on this machine may be spoken to without TLS: no proxy must come between.
+        self._proxies = {"no_proxy": place.hostname or ""} if settings.api_is_local else None
         seconds = settings.request_timeout_seconds
         self._timeout = (min(_LONGEST_CONNECT_SECONDS, seconds), seconds)
         self._longest_wait = settings.max_wait_seconds
@@ -143,7 +146,12 @@ class Client:
         began = time.monotonic()
         try:
             with self._sessions.mine.get(
-                url, params=parameters, timeout=self._timeout, allow_redirects=False, stream=True
+                url,
+                params=parameters,
+                proxies=self._proxies,
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
             ) as response:
                 content = _read(response, what)
         except (OSError, HTTPError, TypeError, ValueError) as error:  # requests lets some of each through
@@ -197,7 +205,7 @@ class Client:
             self.retries += 1
             if not isinstance(error, RateLimitError):
                 self._seconds_between_tries += wait
-        if isinstance(error, RateLimitError) and not self.gate.hold(wait):
+        if isinstance(error, RateLimitError) and not self.gate.hold(wait) and wait > 0:
             return  # another thread has said so
         logger.warning(
             "%s Trying again in %.1f s (try %d of %d).",
@@ -228,8 +236,6 @@ class _Sessions(threading.local):
         # As an `auth` object, so that an entry of .netrc can't take the credential's place.
         self.mine.auth = _Bearer(settings.credential)
         self.mine.headers.update({"User-Agent": settings.user_agent, "Accept": "application/json"})
-        # An API on this machine may be spoken to without TLS: no proxy must come between.
-        self.mine.trust_env = not settings.api_is_local
         for scheme in ("http://", "https://"):
             self.mine.mount(scheme, TimedAdapter())
 

@@ -2,14 +2,51 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from simulator.process import Simulator
 from tests.tap_process import Run, RunTap, run_tap, settings_for
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Return an authority that nobody trusts unless it is told to."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def certificate(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file with which to trust that authority."""
+    path = tmp_path_factory.mktemp("certificate") / "authority.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tls(authority: trustme.CA) -> ssl.SSLContext:
+    """Return what a server of this machine needs to speak TLS."""
+    return secured_by(authority.issue_cert("127.0.0.1"))
+
+
+@pytest.fixture(scope="session")
+def expired_tls(authority: trustme.CA) -> ssl.SSLContext:
+    """Return the same with a certificate that was good until yesterday."""
+    today = datetime.now(UTC)
+    begin, end = today - timedelta(days=30), today - timedelta(days=1)
+    return secured_by(authority.issue_cert("127.0.0.1", not_before=begin, not_after=end))
+
+
+def secured_by(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    return context
 
 
 @pytest.fixture(scope="module")

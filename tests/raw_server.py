@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
 
 Behaviour = Callable[["Connection"], None]
 """Does to a connection whatever is to happen after a request has arrived on it."""
@@ -21,9 +22,15 @@ _LONGEST_SILENCE_SECONDS = 60
 
 
 class Connection:
-    """One connection, as a behaviour sees it: it is closed afterwards, unless the behaviour keeps it open."""
+    """One connection, as a behaviour sees it: it is closed afterwards, unless the behaviour keeps it open.
 
-    def __init__(self, sock: socket.socket, stopped: threading.Event) -> None:
+    Attributes:
+        query: The parameters of the request.
+        is_kept: Whether another request may follow.
+    """
+
+    def __init__(self, sock: socket.socket, stopped: threading.Event, query: Mapping[str, str]) -> None:
+        self.query = query
         self._socket = sock
         self._stopped = stopped
         self.is_kept = False
@@ -129,7 +136,9 @@ class RawServer:
                 with self._lock:
                     self.requests.append(head.decode(errors="replace"))
                     behave = self._behaviours[min(len(self.requests), len(self._behaviours)) - 1]
-                connection = Connection(sock, self._stopped)
+                target = head.partition(b"\r\n")[0].split(b" ")[1:2]
+                query = parse_qsl(urlsplit(b"".join(target).decode(errors="replace")).query)
+                connection = Connection(sock, self._stopped, dict(query))
                 behave(connection)
                 is_kept = connection.is_kept
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -11,8 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from simulator.process import Simulator
+
+FEWEST_CHARACTERS_OF_A_SECRET = 8
 
 COMMAND = (sys.executable, "-m", "tap_connector_logs")
 
@@ -27,8 +31,8 @@ class Run:
 
     @cached_property
     def messages(self) -> list[dict[str, Any]]:
-        """The Singer messages written."""
-        return [json.loads(line) for line in self.stdout[: self.stdout.rfind("\n") + 1].splitlines()]
+        """The Singer messages written. Text may hold what Python takes for the end of a line, too."""
+        return [json.loads(line) for line in self.stdout.split("\n")[:-1]]
 
     def records(self, stream: str = "connector_logs") -> list[dict[str, Any]]:
         return [m["record"] for m in self.messages if m["type"] == "RECORD" and m["stream"] == stream]
@@ -107,7 +111,19 @@ def run_tap(
         timeout=120,
         check=False,
     )
+    assert_tells_no_secret(done.stdout + done.stderr, {**(environment or {}), **(settings or {})})
     return Run(done.returncode, done.stdout, done.stderr)
+
+
+def assert_tells_no_secret(text: str, settings: Mapping[str, Any]) -> None:
+    """See that a credential is in nothing that a run has written, however it may be quoted."""
+    for name, credential in settings.items():
+        if re.search("api_key|bearer_token", name, re.IGNORECASE) and isinstance(credential, str):
+            stripped = credential.strip()
+            if len(stripped) >= FEWEST_CHARACTERS_OF_A_SECRET:
+                text = text.lower()
+                for form in (stripped, quote(stripped, safe=""), quote(stripped), repr(stripped), json.dumps(stripped)):
+                    assert form.strip("'\"").lower() not in text
 
 
 def run_tap_until(folder: Path, settings: Mapping[str, Any], *, records: int, state: Any, signal_number: int) -> Run:
@@ -126,4 +142,6 @@ def run_tap_until(folder: Path, settings: Mapping[str, Any], *, records: int, st
                 if written == records:
                     process.send_signal(signal_number)
         errors.seek(0)
-        return Run(process.returncode, "".join(lines), errors.read())
+        run = Run(process.returncode, "".join(lines), errors.read())
+    assert_tells_no_secret(run.stdout + run.stderr, settings)
+    return run

@@ -7,7 +7,6 @@ import gzip
 import logging
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -73,27 +72,6 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def simulator_of_all() -> Iterator[Simulator]:
     with Simulator(fleet="uniform", connectors=1, logs=30, history_days=1) as process:
         yield process
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a certificate of this machine that nobody trusts; its key stands in the same file."""
-    folder = tmp_path_factory.mktemp("certificate")
-    command = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
-        "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout key -out certificate"
-    )
-    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
-    both = folder / "both.pem"
-    both.write_bytes((folder / "key").read_bytes() + (folder / "certificate").read_bytes())
-    return both
-
-
-@pytest.fixture
-def tls(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
 
 
 def client_of(server: RawServer, **settings: Any) -> Client:
@@ -532,7 +510,7 @@ def test_a_certificate_that_nobody_trusts_ends_the_reading_at_once(tls: ssl.SSLC
 def trusting(server: RawServer, certificate: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Client:
     """Return a client that trusts a certificate in the way that the error's advice says."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    return Client(dataclasses.replace(settings_of(server.url, **settings), api_is_local=False))
+    return client_of(server, **settings)
 
 
 def test_the_advice_for_an_authority_of_ones_own_is_right(

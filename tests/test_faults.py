@@ -1,0 +1,561 @@
+"""The fault matrix: whole runs against everything that networks, servers and histories do.
+
+What was delivered always equals what the API holds, unless the run fails; then a following run completes it. And no run
+says a word of its credential, or sends it anywhere but to the API.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from simulator.process import Simulator
+from simulator.simulation import KEY_WITHOUT_SCOPE
+from tap_connector_logs.client import MOST_TRIES
+from tests.raw_server import (
+    Behaviour,
+    Connection,
+    RawServer,
+    answer,
+    close,
+    cut_and_reset,
+    drip,
+    head_and_body,
+    reset,
+    say_nothing,
+    send,
+    zeros_in_gzip,
+)
+from tests.tap_process import Run, RunTap, held, run_tap, settings_for
+
+CANARY = "c4nary/+ '\"%&=\\key"  # it looks different in every way of quoting
+LOGS = [{"id": f"log-{number}", "log_time": f"2026-01-01T00:00:0{9 - number}Z"} for number in range(4)]
+IDS = [log["id"] for log in LOGS]
+
+
+def serve(connection: Connection) -> None:
+    """Answer as the API does."""
+    limit, before = int(connection.query["limit"]), connection.query.get("before", "9999-12-31T00:00:00Z")
+    older = [log for log in LOGS if datetime.fromisoformat(log["log_time"]) < datetime.fromisoformat(before)]
+    answer({"logs": older[:limit]})(connection)
+
+
+WHOLE = head_and_body({"logs": LOGS})
+HTML = b"<!DOCTYPE html>\n<html>Just a moment</html>"
+
+RunAgainst = Callable[..., Run]
+
+
+@pytest.fixture
+def run_against(tmp_path: Path) -> RunAgainst:
+    """Run the tap on one connector of a raw server: `run_against(server, state=…, max_wait_seconds=…)`."""
+
+    def run_against_server(
+        server: RawServer, *, state: Any = None, environment: dict[str, str] | None = None, **settings: Any
+    ) -> Run:
+        given = {"api_key": CANARY, "team_id": 1, "api_url": server.url, "connector_identifiers": ["T3S70"]}
+        given |= {"requests_per_second": 10_000, "max_wait_seconds": 0, **settings}
+        run = run_tap(tmp_path, given, state=state, environment=environment)
+        for head in server.requests:
+            assert head.count(CANARY) == 1
+            assert f"\r\nAuthorization: Bearer {CANARY}\r\n" in head
+        return run
+
+    return run_against_server
+
+
+def refusal(status: int, code: str, **headers: str) -> Behaviour:
+    body = {"meta": {"request_id": "request-7"}, "error": {"code": code, "message": "No."}}
+    return answer(body, status=status, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def assert_told_plainly(run: Run, *words: str) -> None:
+    """See that the end of a run is told in one line that has some words."""
+    assert "Traceback" not in run.stderr
+    assert "CRITICAL" in run.complaint
+    for word in words:
+        assert word in run.complaint
+
+
+# Faults that pass
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+GZIPPED = {"Content-Encoding": "gzip"}
+
+STATUSES = {f"status {status}": answer(b"", status=status) for status in (408, 500, 502, 503, 504, *range(520, 525))}
+
+PASSING = STATUSES | {
+    "status 500 in the API's words": refusal(500, "INTERNAL_SERVER_ERROR"),
+    "status 502 in HTML": answer(HTML, status=502),
+    "status 429 without a time": refusal(429, "TOO_MANY_REQUESTS"),
+    "status 429 with zero": refusal(429, "TOO_MANY_REQUESTS", Retry_After="0"),
+    "status 429 with a negative time": refusal(429, "TOO_MANY_REQUESTS", Retry_After="-5"),
+    "status 429 with garbage": refusal(429, "TOO_MANY_REQUESTS", Retry_After="soon"),
+    "status 429 with a date in the past": refusal(429, "X", Retry_After="Thu, 01 Jan 2015 00:00:00 GMT"),
+    "reset before an answer": reset,
+    "reset amid the body": cut_and_reset,
+    "closed before an answer": close,
+    "closed amid the head": send(b"HTTP/1.1 200 O"),
+    "closed amid the body": send(WHOLE[:-5]),
+    "no HTTP": send(b"SSH-2.0-OpenSSH_9.6\r\n"),
+    "bad gzip": answer(b"no gzip at all", headers=GZIPPED),
+    "half a gzip": answer(gzip.compress(json.dumps({"logs": LOGS}).encode())[:-12], headers=GZIPPED),
+    "a chunk cut short": send(CHUNKED + b'40\r\n{"logs": ['),
+    "no last chunk": send(CHUNKED + b'b\r\n{"logs": []\r\n'),
+    "JSON cut short and of the right length": answer(json.dumps({"logs": LOGS}).encode()[:-9]),
+    "an empty body": answer(b""),
+    "HTML": answer(HTML),
+    "an array": answer(LOGS),
+    "a string": answer('"logs"'),
+    "null": answer(b"null"),
+    "an error in an answer with status 200": refusal(200, "INTERNAL_SERVER_ERROR"),
+    "no logs": answer({}),
+    "null for logs": answer({"logs": None}),
+    "an object for logs": answer({"logs": {"0": LOGS[0]}}),
+    "logs in another place": answer({"data": {"items": LOGS}}),
+    "silence": say_nothing,
+    "a head byte by byte": drip(b"HTTP/1.1 200 OK\r\n" * 20),
+    "a body byte by byte": drip(WHOLE[60:], after=WHOLE[:60]),
+}
+HANGING = {"silence", "a head byte by byte", "a body byte by byte"}
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_fault_that_passes_is_got_over(run_against: RunAgainst, fault: str) -> None:
+    with RawServer(PASSING[fault], PASSING[fault], serve) as server:
+        run = run_against(server, request_timeout_seconds=0.4 if fault in HANGING else 20)
+        assert len(server.requests) == 3
+    assert (run.exit_code, run.ids) == (0, IDS)
+    assert len([line for line in run.stderr.splitlines() if "Trying again in" in line]) == 2
+
+
+def test_half_of_all_requests_fail(simulator: Simulator, run: RunTap) -> None:
+    kinds = ("http_500", "http_502_html", "http_503", "http_504_empty", "http_408", "short_body", "truncated_json")
+    simulator.switch(faults=dict.fromkeys((*kinds, "not_json", "error_200", "null_list"), 0.05))
+    result = run(page_size=50, concurrency=1, max_wait_seconds=0)
+    assert (result.exit_code, sorted(result.ids)) == (0, held(simulator))
+    assert sum(simulator.requests()["by_status"].values()) > 70
+
+
+# Faults that go on
+
+
+GOING_ON = {
+    "status 500 in the API's words": (69, "HTTP 500, INTERNAL_SERVER_ERROR, request_id request-7"),
+    "status 522": (69, "HTTP 522"),
+    "reset amid the body": (69, "can't be reached for the logs of connector T3S70"),
+    "closed before an answer": (69, "can't be reached for the logs of connector T3S70"),
+    "bad gzip": (69, "can't be reached for the logs of connector T3S70"),
+    "no last chunk": (69, "can't be reached for the logs of connector T3S70"),
+    "silence": (69, "TimeoutError"),
+    "a body byte by byte": (69, "TimeoutError"),
+    "JSON cut short and of the right length": (65, "1 of 1 connectors could not be read: T3S70"),
+    "HTML": (65, "1 of 1 connectors could not be read: T3S70"),
+    "null for logs": (65, "1 of 1 connectors could not be read: T3S70"),
+    "an object for logs": (65, "1 of 1 connectors could not be read: T3S70"),
+}
+
+
+@pytest.mark.parametrize("fault", GOING_ON)
+def test_a_fault_that_goes_on_ends_the_run_and_the_next_reads_all(run_against: RunAgainst, fault: str) -> None:
+    code, words = GOING_ON[fault]
+    with RawServer(PASSING[fault]) as server:
+        first = run_against(server, request_timeout_seconds=0.2 if fault in HANGING else 20)
+        assert len(server.requests) == MOST_TRIES
+    assert (first.exit_code, first.ids) == (code, [])
+    assert_told_plainly(first, words)
+    with RawServer(serve) as server:
+        second = run_against(server, state=first.state)
+    assert (second.exit_code, second.ids) == (0, IDS)
+
+
+@pytest.mark.parametrize("content", [b" " * (65 << 20), zeros_in_gzip(300)], ids=["as it is", "in gzip"])
+def test_a_body_that_is_too_large_is_not_held(run_against: RunAgainst, content: bytes) -> None:
+    headers = GZIPPED if content[:1] != b" " else {}
+    with RawServer(answer(content, headers=headers)) as server:
+        run = run_against(server)
+        assert len(server.requests) == 1
+    assert run.exit_code == 65
+    assert "larger than 64 MiB" in run.stderr
+    assert_told_plainly(run)
+
+
+def test_fifty_megabytes_in_one_answer_are_read(run_against: RunAgainst) -> None:
+    log = {"id": "large", "log_time": "2026-01-01T00:00:00Z", "event": "x" * (50 << 20)}
+    with RawServer(answer({"logs": [log]})) as server:
+        run = run_against(server)
+    assert (run.exit_code, run.ids) == (0, ["large"])
+    assert len(run.records()[0]["event"]) == 50 << 20
+
+
+# Rate limits
+
+
+def in_seconds(seconds: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_a_wait_that_the_api_asks_for_is_waited_out(run_against: RunAgainst, form: str) -> None:
+    times: list[float] = []
+
+    def refuse(connection: Connection) -> None:
+        times.append(time.monotonic())
+        # Dates have whole seconds: the server's clock and the date that it names are of one kind.
+        now = in_seconds(0)
+        refusal(429, "TOO_MANY_REQUESTS", Retry_After="2" if form == "seconds" else in_seconds(2), Date=now)(connection)
+
+    def agree(connection: Connection) -> None:
+        times.append(time.monotonic())
+        serve(connection)
+
+    with RawServer(refuse, agree) as server:
+        run = run_against(server, max_wait_seconds=60)
+    assert (run.exit_code, run.ids) == (0, IDS)
+    assert 1.9 < times[1] - times[0] < 4
+    (line,) = [line for line in run.stderr.splitlines() if "Trying again in" in line]
+    assert re.search(r"HTTP 429, TOO_MANY_REQUESTS.*It asks to wait \d s, until .* Trying again in \d\.\d s", line)
+
+
+@pytest.mark.parametrize("wait", ["86400", in_seconds(86_400)], ids=["seconds", "date"])
+def test_a_wait_that_is_too_long_ends_the_run(run_against: RunAgainst, wait: str) -> None:
+    with RawServer(serve, refusal(429, "TOO_MANY_REQUESTS", Retry_After=wait)) as server:
+        first = run_against(server, page_size=2, concurrency=1, max_wait_seconds=900)
+        assert len(server.requests) == 2
+    assert (first.exit_code, first.ids) == (75, IDS[:1])
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    assert_told_plainly(first, "It asks to wait 86", f", until {tomorrow:%Y-%m-%d}")
+    with RawServer(serve) as server:
+        second = run_against(server, page_size=2, state=first.state)
+    assert second.exit_code == 0
+    assert sorted(first.ids + second.ids) == IDS
+
+
+@pytest.mark.parametrize("status", [200, 403, 429])
+def test_a_daily_quota_that_is_used_up_ends_the_run_at_once(run_against: RunAgainst, status: int) -> None:
+    with RawServer(refusal(status, "LICENSE_DAILY_QUERY_LIMIT_EXCEEDED")) as server:
+        run = run_against(server, max_wait_seconds=900)
+        assert len(server.requests) == 1
+    assert (run.exit_code, run.ids) == (75, [])
+    assert_told_plainly(run, "LICENSE_DAILY_QUERY_LIMIT_EXCEEDED")
+
+
+# The network
+
+
+def test_a_port_that_refuses_is_named(run_against: RunAgainst) -> None:
+    server = RawServer()
+    with server:
+        pass
+    run = run_against(server)
+    assert run.exit_code == 69
+    assert_told_plainly(run, urlsplit(server.url).netloc, "Connection refused", "Check api_url and the network.")
+
+
+def test_a_host_that_there_is_not_is_named(run_against: RunAgainst) -> None:
+    quickly = {"RES_OPTIONS": "timeout:1 attempts:1"}
+    with RawServer() as server:
+        run = run_against(server, api_url="https://tap-connector-logs.invalid", environment=quickly)
+    assert run.exit_code == 69
+    assert_told_plainly(run, "tap-connector-logs.invalid can't be reached", "Check api_url and the network.")
+
+
+@pytest.mark.parametrize("kind", ["that nobody trusts", "that has expired"])
+def test_a_certificate_is_refused_without_another_try(
+    run_against: RunAgainst, tls: ssl.SSLContext, expired_tls: ssl.SSLContext, certificate: Path, kind: str
+) -> None:
+    is_expired = kind == "that has expired"
+    environment = {"REQUESTS_CA_BUNDLE": str(certificate)} if is_expired else {}
+    with RawServer(serve, certificate=expired_tls if is_expired else tls) as server:
+        run = run_against(server, environment=environment)
+        assert (server.connections, len(server.requests)) == (1, 0)
+    assert run.exit_code == 69
+    words = "certificate has expired" if is_expired else "unable to get local issuer"
+    assert_told_plainly(run, urlsplit(server.url).netloc, "is not trusted", words)
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[RawServer]:
+    with RawServer(serve) as server:
+        yield server
+
+
+@pytest.mark.parametrize("to", ["another host", "http", "itself", "a path"])
+def test_a_redirect_is_not_followed(run_against: RunAgainst, elsewhere: RawServer, to: str) -> None:
+    target = {
+        "another host": elsewhere.url.replace("127.0.0.1", "localhost"),
+        "http": elsewhere.url,
+        "itself": "",
+        "a path": "/login",
+    }[to]
+
+    def redirect(connection: Connection) -> None:
+        place = target or f"{server.url}/v1/teams/1/connector_builder/connectors/T3S70/logs?limit=1000"
+        answer(b"", status=302, headers={"Location": place})(connection)
+
+    with RawServer(redirect) as server:
+        run = run_against(server)
+        assert len(server.requests) == 1
+    assert elsewhere.requests == []
+    assert run.exit_code == 65
+    assert "It points to" in run.stderr
+    assert "where the credential is not sent. Check api_url." in run.stderr
+    assert_told_plainly(run)
+
+
+# Credentials and connectors that are refused
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"api_key": "a-key-of-yesterday"}, "HTTP 401, UNAUTHORIZED, request_id request-1"),
+        ({"team_id": 1}, "HTTP 403, FORBIDDEN, request_id request-1"),
+        ({"api_key": KEY_WITHOUT_SCOPE}, "HTTP 403, PERMISSION_ERROR, request_id request-1"),
+    ],
+    ids=["key", "team", "scope"],
+)
+def test_a_credential_that_is_refused_at_once(
+    simulator: Simulator, run: RunTap, settings: dict[str, Any], words: str
+) -> None:
+    result = run(**settings)
+    assert (result.exit_code, result.ids) == (77, [])
+    assert_told_plainly(result, words, "Check api_key or bearer_token", "cb_logs_read", "cb_connectors_read", "team_id")
+    assert simulator.requests()["total"] == 1
+
+
+def test_a_credential_that_expires_amid_the_pages(run_against: RunAgainst) -> None:
+    with RawServer(serve, refusal(401, "ACCESS_TOKEN_EXPIRED")) as server:
+        first = run_against(server, page_size=2, concurrency=1)
+        assert len(server.requests) == 2
+    assert (first.exit_code, first.ids) == (77, IDS[:1])
+    assert_told_plainly(first, "ACCESS_TOKEN_EXPIRED", "request-7", "Check api_key or bearer_token")
+    assert first.messages[-1]["type"] == "STATE"
+    with RawServer(serve) as server:
+        second = run_against(server, page_size=2, state=first.state)
+    assert second.exit_code == 0
+    assert sorted(first.ids + second.ids) == IDS
+
+
+@pytest.mark.parametrize(
+    ("switch", "words"),
+    [
+        ("invalid", "HTTP 400, BAD_REQUEST, request_id request-"),
+        ("forbidden", "HTTP 403, FORBIDDEN, request_id request-"),
+        ("gone", "HTTP 404, NOT_FOUND, request_id request-"),
+        ("broken", "holds no list 'logs': it begins with '<!DOCTYPE html>"),
+    ],
+)
+def test_one_connector_of_many_is_refused(simulator: Simulator, run: RunTap, switch: str, words: str) -> None:
+    first = run(end_date="2026-01-31T06:00:00Z")
+    simulator.switch(**{switch: ["U0001"]})
+    second = run(state=first.state, connector_identifiers=["U0001", "U0002"], max_wait_seconds=0)
+    assert second.exit_code == 1
+    (line,) = [line for line in second.stderr.splitlines() if "Connector U0001 is skipped." in line]
+    assert words in line
+    assert_told_plainly(second, "1 of 2 connectors could not be read: U0001.")
+    assert partition_of(second, "U0001") == partition_of(first, "U0001")
+    assert {record["connector_identifier"] for record in second.records()} == {"U0002"}
+    simulator.reset_switches()
+    third = run(state=second.state)
+    assert (third.exit_code, sorted(first.ids + second.ids + third.ids)) == (0, held(simulator))
+
+
+def partition_of(run: Run, name: str) -> dict[str, Any]:
+    partitions: list[dict[str, Any]] = run.state["bookmarks"]["connector_logs"]["partitions"]
+    return next(part for part in partitions if part["context"]["connector_identifier"] == name)
+
+
+# Histories that change, and clocks that differ
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Iterator[tuple[Simulator, RunTap]]:
+    """A history of one test alone, which it may change: two connectors with 600 logs each in an hour."""
+    with Simulator(fleet="uniform", connectors=2, logs=600, ties=0.3, history_days=1 / 24) as simulator:
+
+        def run(state: Any = None, **settings: Any) -> Run:
+            return run_tap(tmp_path, settings_for(simulator, page_size=100, **settings), state=state)
+
+        yield simulator, run
+
+
+def test_logs_are_added_while_pages_are_read(history: tuple[Simulator, RunTap]) -> None:
+    simulator, run = history
+    simulator.switch(new_logs_per_request=60)
+    first = run()
+    simulator.switch(new_logs_per_request=0)
+    second = run(state=first.state)
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert len(first.ids) > 1200
+    assert sorted(first.ids + second.ids) == held(simulator)
+
+
+def test_logs_are_removed_while_pages_are_read(history: tuple[Simulator, RunTap]) -> None:
+    simulator, run = history
+    before = held(simulator)
+    simulator.switch(new_logs_per_request=120, retention_seconds=3600)
+    first = run(concurrency=1)
+    simulator.switch(new_logs_per_request=0)
+    second = run(state=first.state)
+    delivered = first.ids + second.ids
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert len(delivered) == len(set(delivered))
+    assert set(held(simulator)) <= set(delivered)
+    assert 0 < len(set(before) - set(delivered)) < len(before)
+
+
+def test_the_api_keeps_nothing_as_old_as_the_last_log_delivered(history: tuple[Simulator, RunTap]) -> None:
+    simulator, run = history
+    first = run(end_date="2026-01-31T11:30:00Z")
+    simulator.switch(retention_seconds=1200)
+    second = run(state=first.state)
+    assert second.exit_code == 0
+    assert set(held(simulator)) <= set(first.ids + second.ids)
+    holes = [line for line in second.stderr.splitlines() if "possible hole" in line]
+    assert len(holes) == 2
+    assert all("WARNING" in line and "Run the tap more often" in line for line in holes)
+    assert "2 holes" in second.stderr
+
+
+def test_more_logs_than_a_page_holds_share_one_instant(history: tuple[Simulator, RunTap]) -> None:
+    simulator, run = history
+    burst = [{"id": f"burst-{number}", "log_time": "2026-01-31T11:45:00.5Z"} for number in range(130)]
+    simulator.add_logs("U0001", burst)
+    first = run()
+    assert first.exit_code == 0
+    (line,) = [line for line in first.stderr.splitlines() if "more logs than the 100" in line]
+    assert "Connector U0001: about 2026-01-31T11:45:00.5" in line
+    missing = set(held(simulator)) - set(first.ids)
+    assert missing < {log["id"] for log in burst}
+    assert len(missing) == 30
+    assert len(first.ids) == len(set(first.ids))
+    assert run(state=first.state).ids == []
+
+
+@pytest.mark.parametrize("hours", [-7, 7])
+def test_the_clocks_are_apart_by_hours(history: tuple[Simulator, RunTap], hours: float) -> None:
+    simulator, run = history
+    simulator.switch(clock_offset_seconds=hours * 3600)
+    first = run()
+    simulator.advance(1800)
+    second = run(state=first.state)
+    simulator.switch(faults={"http_429": 1}, fault_limit=1, retry_after="1")
+    third = run(state=second.state, max_wait_seconds=5)
+    assert [first.exit_code, second.exit_code, third.exit_code] == [0, 0, 0]
+    assert sorted(first.ids + second.ids + third.ids) == held(simulator)
+
+
+def test_logs_of_the_future(history: tuple[Simulator, RunTap]) -> None:
+    simulator, run = history
+    future = datetime.now(UTC) + timedelta(days=3)
+    simulator.add_logs("U0001", [{"id": "future", "log_time": future.isoformat()}])
+    first = run()
+    assert (first.exit_code, sorted(first.ids)) == (0, held(simulator))
+    moment = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
+    simulator.add_logs("U0001", [{"id": "now", "log_time": moment}])
+    second = run(state=first.state)
+    assert (second.exit_code, second.ids) == (0, ["now"])
+
+
+# Odd data
+
+
+PLANES = "".join(chr(plane << 16 | 0x1234) for plane in range(17)) + "\u2028\u2029\ufeff\u202e\x7f\x85\uffff"
+NULLS = dict.fromkeys(("id", "log_time", "status", "event", "request", "duration_ms", "request_id", "other"))
+TIME = "2026-01-01T00:00:00Z"
+
+ODD: dict[str, tuple[bytes, int]] = {
+    "every plane of Unicode": (json.dumps({"logs": [{"id": "1", "log_time": TIME, "event": PLANES}]}).encode(), 1),
+    "every plane, in UTF-8": (
+        json.dumps({"logs": [{"id": "1", "log_time": TIME, "event": PLANES}]}, ensure_ascii=False).encode(),
+        1,
+    ),
+    "control characters": (b'{"logs": [{"id": "1", "event": "a\\u0000\\u0007\\u001b[31m\\n\\r\\t"}]}', 1),
+    "raw control characters": (b'{"logs": [{"id": "1", "event": "a\x00\x07\x1b\n\r\t"}]}', 1),
+    "half characters": (
+        b'{"logs": [{"id": "\\ud800", "event": "\\udfff", "\\ud800": ["\\ud83d", "\\ud83d\\ude00"]}]}',
+        1,
+    ),
+    "bytes that are no UTF-8": (b'{"logs": [{"id": "1", "event": "\xff\xfe\x80"}]}', 1),
+    "integers as strings": (b'{"logs": [{"id": 1, "status": "200", "duration_ms": "12"}]}', 1),
+    "NaN and infinity": (b'{"logs": [{"id": "1", "status": NaN, "duration_ms": -Infinity, "x": 1e999}]}', 1),
+    "huge integers": (b'{"logs": [{"id": ' + b"9" * 4000 + b', "status": ' + b"9" * 300 + b"}]}", 1),
+    "nulls everywhere": (json.dumps({"logs": [NULLS, NULLS]}).encode(), 2),
+    "no objects": (b'{"logs": [null, 1, "text", [], {}, true]}', 6),
+    "a string of ten megabytes": (json.dumps({"logs": [{"id": "1", "request": "x" * 10**7}]}).encode(), 1),
+    "an id of ten megabytes": (json.dumps({"logs": [{"id": "x" * 10**7}]}).encode(), 1),
+    "ids twice with other content": (
+        json.dumps({"logs": [{"id": "1", "log_time": TIME, "status": status} for status in (200, 500)]}).encode(),
+        2,
+    ),
+    "the same log twice": (json.dumps({"logs": [{"id": "1", "log_time": TIME}] * 2}).encode(), 2),
+    "names twice": (b'{"logs": [{"id": "1", "id": "2", "event": "a", "event": "b"}]}', 1),
+    "deep nesting": (b'{"logs": [{"id": "1", "x": ' + b"[" * 500 + b"]" * 500 + b"}]}", 1),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_data_leaves_as_valid_json_and_nothing_is_dropped(run_against: RunAgainst, kind: str) -> None:
+    body, count = ODD[kind]
+    with RawServer(answer(body)) as server:
+        run = run_against(server)
+        assert len(server.requests) == 1
+        again = run_against(server, state=run.state)
+    assert run.exit_code == 0
+    assert "Traceback" not in run.stderr
+    for line in run.stdout.split("\n")[:-1]:
+        json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+        line.encode()  # no half characters
+    records = run.records()
+    assert len(records) == count
+    assert all(type(record["id"]) is str and record["id"] for record in records)
+    assert (again.exit_code, again.ids) == (0, [])
+
+
+# States
+
+
+def test_a_state_of_five_thousand_connectors(simulator: Simulator, run: RunTap) -> None:
+    partitions = [
+        {
+            "context": {"team_id": 936506, "connector_identifier": f"C{number}"},
+            "replication_key": "log_time",
+            "replication_key_value": "2025-01-01T00:00:00.000000Z",
+        }
+        for number in range(5_000)
+    ]
+    first = run(state={"bookmarks": {"connector_logs": {"version": 1, "partitions": partitions}}})
+    assert (first.exit_code, sorted(first.ids)) == (0, held(simulator))
+    kept = first.state["bookmarks"]["connector_logs"]["partitions"]
+    assert [part for part in kept if part["context"]["connector_identifier"].startswith("C")] == partitions
+    assert run(state=first.state).ids == []
+
+
+def test_two_runs_at_once_from_one_state_are_each_right_for_themselves(
+    history: tuple[Simulator, RunTap], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    simulator, run = history
+    first = run(end_date="2026-01-31T11:30:00Z")
+    simulator.switch(latency=0.1)  # so that they are under way at the same time
+    folders = [tmp_path_factory.mktemp("run") for _ in range(2)]
+    settings = settings_for(simulator, page_size=100)
+    with ThreadPoolExecutor() as threads:
+        both = list(threads.map(lambda folder: run_tap(folder, settings, state=first.state), folders))
+    for second in both:
+        assert second.exit_code == 0
+        assert sorted(first.ids + second.ids) == held(simulator)
+    assert both[0].state == both[1].state
