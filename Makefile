@@ -55,6 +55,9 @@ test: install lint
 	@.venv/bin/python -m coverage combine --quiet
 	.venv/bin/python -m coverage report
 
+test-long: .venv/.installed
+	LONG_TESTS=1 .venv/bin/python -m pytest -m long --timeout 3600 --durations 0
+
 # What needs neither Meltano nor DuckDB, for Pythons that those don't know yet.
 test-tap: .venv/.installed
 	.venv/bin/python -m pytest --ignore tests/test_demo.py --ignore tests/test_meltano.py

@@ -136,6 +136,11 @@ def pages(
                 yield page
 
 
+def history(count: int, *, step: int = SECOND, first: int = FIRST, name: str = "") -> list[Log]:
+    """Return logs at regular steps."""
+    return [Log(first + number * step, f"{name}{number}") for number in range(count)]
+
+
 def ids_of(api: ModelApi) -> list[str]:
     return sorted(f"{name}/{log.id}" for name, logs in api.logs.items() for log in logs)
 

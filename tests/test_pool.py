@@ -16,8 +16,7 @@ from tap_connector_logs.errors import UnreachableError
 from tap_connector_logs.gate import BudgetSpentError
 from tap_connector_logs.pool import MOST_PAGES_AHEAD, pages
 from tap_connector_logs.reader import Reader
-from tests.model import ModelApi, settings
-from tests.test_reading import history
+from tests.model import ModelApi, history, settings
 
 
 class LockedApi(ModelApi):

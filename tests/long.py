@@ -1,0 +1,16 @@
+"""The tests marked `long` have two forms: a short one for every change, and a long one for `make test-long`."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+IS_LONG = os.environ.get("LONG_TESTS") == "1"
+
+_TIMES_AS_MANY = 20
+
+
+def examples(count: int) -> settings:
+    """Let Hypothesis invent so many examples, and in the long form twenty times as many."""
+    return settings(max_examples=count * _TIMES_AS_MANY if IS_LONG else count, deadline=None)
