@@ -1,0 +1,54 @@
+"""The command line: what ends a run becomes the last line of the log, and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import click
+
+from tap_connector_logs.errors import InputError, Interrupted, OutputError, TapError
+from tap_connector_logs.lines import guard, printable
+from tap_connector_logs.settings import wrong_settings
+from tap_connector_logs.tap import TapConnectorLogs
+
+logger = TapConnectorLogs.logger
+
+
+def run() -> int:
+    """Run the tap as the command line asks, and return the exit code."""
+    try:
+        return _run()
+    except Interrupted as error:  # amid the run, or while its end was told
+        logger.critical("Stopped by a signal. The next run goes on from the last state written.")
+        return error.exit_code
+
+
+def _run() -> int:
+    try:
+        code: int | None = _command().main(prog_name=TapConnectorLogs.name, standalone_mode=False)
+    except TapError as error:
+        if isinstance(error, OutputError):  # nor can be what Python still holds for it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        logger.critical("%s", error)
+        return error.exit_code
+    except click.ClickException as error:
+        logger.critical("%s Try --help.", printable(error.format_message()))
+        return InputError.exit_code
+    except Exception:
+        logger.critical("This is a defect of the tap. Please report it, with all that follows.", exc_info=True)
+        return 1
+    return code or 0
+
+
+def _command() -> click.Command:
+    """Return the command, once the log is set up."""
+    try:
+        command: click.Command = TapConnectorLogs.cli  # which sets up the log
+    except ValueError as error:
+        logging.basicConfig()
+        raise wrong_settings(["TAP_CONNECTOR_LOGS_LOGLEVEL or LOGLEVEL must be one of DEBUG to CRITICAL"]) from error
+    finally:
+        guard()
+    return command
