@@ -6,6 +6,10 @@ IS_USABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c '$(IS_USABLE)' 2>/dev/null && echo "$$python" && break; done)
 
+# Tests of several files at a time; those of one file share a simulator.
+JOBS ?= 2
+SIDE_BY_SIDE := --numprocesses $(JOBS) --dist loadfile
+
 # Exact versions with their hashes, so that no new release can break or betray anything unseen.
 INSTALL := python -m pip install --quiet --require-hashes --requirement
 COMPILE := .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
@@ -50,17 +54,18 @@ lint: .venv/.installed
 test: install lint
 	@# Large, and of no use where the system has a PostgreSQL of its own.
 	@.venv/bin/python tests/postgres.py >/dev/null 2>&1 || .venv/bin/$(INSTALL) requirements/postgres.txt
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long
 	@rm -f .coverage*
-	.venv/bin/python -m coverage run -m pytest
+	.venv/bin/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not long"
 	@.venv/bin/python -m coverage combine --quiet
 	.venv/bin/python -m coverage report
 
 test-long: .venv/.installed
-	LONG_TESTS=1 .venv/bin/python -m pytest -m long --timeout 3600 --durations 0
+	LONG_TESTS=1 .venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long --timeout 3600 --durations 0
 
 # What needs neither Meltano nor DuckDB, for Pythons that those don't know yet.
 test-tap: .venv/.installed
-	.venv/bin/python -m pytest --ignore tests/test_demo.py --ignore tests/test_meltano.py
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE) --ignore tests/test_demo.py --ignore tests/test_meltano.py
 
 audit: .venv/.installed
 	@$(AUDIT)

@@ -81,14 +81,14 @@ class Delivery:
     """What a page of one connector is to its backlog, once it is delivered.
 
     Attributes:
-        covered: The time that is read for good then, or None.
+        covered: The time that is read for good then.
         newest: The newest instant delivered by then, but not after the server's clock; None if there is none.
         seam: On the first page of the time since the last run, the seam that begins there.
         at_seam: Place and digest of the ids that the next run will read again, newest first.
         undated: Digests of entries without a time that the next page, or the next run, may bring again.
     """
 
-    covered: Interval | None
+    covered: Interval
     newest: int | None = None
     seam: Seam | None = None
     at_seam: Sequence[tuple[int, bytes]] = ()
@@ -149,8 +149,7 @@ class Backlog:
             self.seams.insert(0, replace(delivery.seam, digests=[]))
         for place, key in delivery.at_seam:
             self.seams[0].add(place, key)
-        if delivery.covered is not None:
-            self.intervals = without(self.intervals, delivery.covered)
+        self.intervals = without(self.intervals, delivery.covered)
         self.undated = list(dict.fromkeys([*delivery.undated, *(self.undated if self.intervals else ())]))
         self._make_room()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -69,9 +70,9 @@ class _ConnectorStream(Stream):
         except BudgetSpentError:
             self.logger.info("max_requests is used up before the list of connectors has come.")
 
+    @abstractmethod
     def read(self) -> Iterable[dict[str, Any]]:
         """Yield the records of this stream."""
-        raise NotImplementedError
 
     @override
     def get_batches(

@@ -80,7 +80,8 @@ class TimedAdapter(HTTPAdapter):
     @override
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)
-        if isinstance(manager, ProxyManager):  # a SOCKS proxy has pools of its own
+        # A SOCKS proxy has pools of its own, and needs a package that the tap doesn't bring.
+        if isinstance(manager, ProxyManager):  # pragma: no branch
             _use_timed_pools(manager)
         return manager
 

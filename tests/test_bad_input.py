@@ -73,7 +73,7 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "misspelt team": ({"teamid": 1}, "teamid is the name of no setting; did you mean team_id?"),
     "misspelt setting of the SDK": ({"stream_map": {}}, "did you mean stream_maps?"),
     "unknown name": ({"zzzzzz": CANARY}, "zzzzzz is the name of no setting."),
-    "unknown name in two lines": ({"zz\nzz\x1b[31m": CANARY}, "zz zz [31m is the name of no setting."),
+    "unknown name in two lines": ({"zz\nzz\x1b[31m": CANARY}, r"zz\nzz\x1b[31m is the name of no setting."),
     "no team": ({"team_id": None}, "team_id is missing"),
     "team 0": ({"team_id": 0}, "team_id must be at least 1"),
     "team of another kind": ({"team_id": "936506"}, "team_id must be of type integer"),
@@ -244,7 +244,7 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path: Path, option: str, name:
         (["extra"], "extra"),
         (["--about", "--format=xml"], "xml"),
         (["--discover", "--config", "nowhere.json"], "nowhere.json"),
-        (["--config", "no\nwhere\x1b[31m"], "no where [31m"),
+        (["--config", "no\nwhere\x1b[31m"], r"no\nwhere\x1b[31m"),
         (["--state", "no\nwhere\x1b[31m"], "where"),
         ([], "team_id is missing"),
     ],
@@ -460,7 +460,7 @@ BROKEN_STATES: dict[str, tuple[dict[str, Any], str]] = {
     "progress markers that are null": (state_of(partition(progress_markers=None)), "progress_markers"),
     "name with control characters": (
         state_of(partition(context={"team_id": 1, "connector_identifier": "a\nb\x1b"}, newest=5)),
-        "bookmark of a b is no date-time",
+        r"bookmark of a\nb\x1b is no date-time",
     ),
 }
 

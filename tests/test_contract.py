@@ -6,6 +6,8 @@ import gzip
 import inspect
 import json
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -117,6 +119,12 @@ def test_version_and_help_need_no_settings(tmp_path: Path, argument: str, words:
     run = run_tap(tmp_path, None, argument)
     assert (run.exit_code, run.stderr) == (0, "")
     assert words in run.stdout
+
+
+def test_the_command_that_is_installed_is_the_tap() -> None:
+    command = Path(sys.executable).with_name("tap-connector-logs")
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith("tap-connector-logs v")
 
 
 def test_a_connection_test_delivers_one_record_of_each_stream(run: RunTap) -> None:

@@ -8,7 +8,7 @@ import pytest
 from typing_extensions import override
 
 from tap_connector_logs.answers import Answer
-from tap_connector_logs.errors import ServerError
+from tap_connector_logs.errors import ConnectorError, ServerError
 from tap_connector_logs.instants import MICROSECOND, MILLISECOND, SECOND, format_instant, parse_instant
 from tests.model import FIRST, TEAM_ID, Log, ModelApi, Target, history, ids_of
 from tests.model import settings as tap_settings
@@ -135,6 +135,26 @@ def test_a_connector_that_always_fails_does_not_keep_the_others_from_being_read(
     Failing.failing = frozenset("ABC")
     with pytest.raises(ServerError):
         target.run(api, tap_settings(page_size=10))
+
+
+def test_a_connector_that_fails_is_not_asked_for_its_older_logs() -> None:
+    api, target = ModelApi({"A": history(100), "B": history(100)}), Target()
+    target.run(api, tap_settings(page_size=10), crash_after=4)
+    for name in "AB":
+        api.logs[name] += history(5, first=FIRST + 200 * SECOND, name="new-")
+    asked: list[str] = []
+
+    def list_logs(connector_identifier: str, *, limit: int, before: int | None) -> Answer:
+        asked.append(connector_identifier)
+        if connector_identifier == "A":
+            raise ConnectorError("it", status=403)
+        return ModelApi.list_logs(api, connector_identifier, limit=limit, before=before)
+
+    api.list_logs = list_logs  # type: ignore[method-assign]
+    reader = target.run(api, tap_settings(page_size=10))
+    assert list(reader.failures) == ["A"]
+    assert asked.count("A") == 1
+    assert sum(name.startswith("B/") for name in target.ids) == 105
 
 
 def test_a_burst_at_the_first_of_all_times_ends_the_reading() -> None:
