@@ -168,7 +168,7 @@ class Walk:
     def _deliver(self, places: Sequence[int], instants: Sequence[int | None], cut: int) -> Step:
         """Deliver what the interval holds at `cut` and newer, and shrink it to what is older."""
         since, until = self.interval.since, self.interval.until
-        latest = places if None not in instants else _places(instants[::-1], otherwise=until - 1)[::-1]
+        latest = places if None not in instants else _latest(instants, until - 1)
         deliver: list[int] = []
         held: list[int] = []
         for position, place in enumerate(places):
@@ -191,6 +191,15 @@ def _places(instants: Sequence[int | None], *, otherwise: int) -> Sequence[int]:
         place = place if instant is None else instant
         places.append(place)
     places.reverse()
+    return places
+
+
+def _latest(instants: Sequence[int | None], newest: int) -> Sequence[int]:
+    """Give entries without a time the place of the next newer one; those that have none may stand at the newest."""
+    places = []
+    for instant in instants:
+        newest = newest if instant is None else instant
+        places.append(newest)
     return places
 
 

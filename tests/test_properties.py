@@ -101,6 +101,38 @@ UNDATED_PAGE = Story(
     page_size=7,
 )
 
+# Logs without a time at the newer end of a page that lies below a gap.
+UNDATED_BELOW_A_GAP = Story(
+    runs=[
+        ([], undated(0, "0", "1", "2", "3"), None),
+        (
+            [],
+            [
+                *undated(0, "4"),
+                *undated(7, "5"),
+                Log(FIRST + 7, "6"),
+                *undated(1_006, "7"),
+                *undated(100_001_006, "8"),
+            ],
+            None,
+        ),
+        (
+            [
+                *undated(100_001_006, "9", "10"),
+                *undated(100_002_005, "11", "12", "13", "15"),
+                Log(FIRST + 100_002_004, "14"),
+                Log(FIRST + 100_002_005, "16"),
+            ],
+            [],
+            1,
+        ),
+    ],
+    inclusive=False,
+    precision=MILLISECOND,
+    shuffles_ties=False,
+    page_size=8,
+)
+
 
 def tell(
     story: Story,
@@ -231,6 +263,7 @@ def test_where_a_page_can_not_hold_a_burst_only_logs_of_that_burst_are_missing(s
 @examples(600)
 @given(stories(undated=True))
 @example(UNDATED_PAGE)
+@example(UNDATED_BELOW_A_GAP)
 def test_no_log_is_lost_where_some_have_no_time(story: Story) -> None:
     story.shuffles_ties = False  # an entry without a time, shown in another place at each request, may come twice
     target, api = tell(story)
