@@ -26,16 +26,16 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help install demo lint test test-tap test-long audit zizmor lock package bench clean
 
 help:
-	@echo "make demo     run the real Meltano job against a simulated API and show what the logs tell"
-	@echo "make test     check style and types, and run all tests"
-	@echo "make lint     check style, types and workflows"
+	@echo "make demo       run the real Meltano job against a simulated API and show what the logs tell"
+	@echo "make test       check style and types, and run all tests"
+	@echo "make lint       check style, types and workflows"
 	@echo "make test-long  the same tests with more kills and more examples, in about half an hour"
-	@echo "make package  build the distributions into dist/"
-	@echo "make audit    look the locked packages up among known vulnerabilities"
-	@echo "make lock     lock the packages of pyproject.toml; with UPGRADE=--upgrade, their newest releases"
-	@echo "make bench    compare the tap with its peers and write benchmarks/RESULTS.md, in about an hour"
-	@echo "make install  install all that the demo and the tests need, and the Meltano plugins"
-	@echo "make clean    remove what these have installed and made; your .env, state and output stay"
+	@echo "make package    build the distributions into dist/"
+	@echo "make audit      look the locked packages up among known vulnerabilities"
+	@echo "make lock       lock the packages of pyproject.toml; with UPGRADE=--upgrade, their newest releases"
+	@echo "make bench      compare the tap with its peers and write benchmarks/RESULTS.md, in about an hour"
+	@echo "make install    install all that the demo and the tests need, and the Meltano plugins"
+	@echo "make clean      remove what these have installed and made; your .env, state and output stay"
 
 install: .venv/.installed .meltano/.installed
 
@@ -92,7 +92,7 @@ clean:
 	rm -rf dist .venv .venv-bench .venv-meltano .meltano/.installed .meltano/extractors .meltano/loaders .meltano/run output/demo
 	rm -rf .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-.venv/.installed: requirements/dev.txt pyproject.toml
+.venv/.installed: requirements/dev.txt requirements/pip.txt pyproject.toml
 	@echo "Installing the tap and its tools into .venv ..."
 	@test -n "$(PYTHON)" || { echo "Found no Python 3.11, 3.12 or 3.13 with ensurepip: set PYTHON to one." >&2; exit 1; }
 	@"$(PYTHON)" -m venv .venv
@@ -101,7 +101,7 @@ clean:
 	@.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv-meltano/.installed: requirements/meltano.txt | .venv/.installed
+.venv-meltano/.installed: requirements/meltano.txt requirements/pip.txt | .venv/.installed
 	@echo "Installing Meltano into .venv-meltano ..."
 	@.venv/bin/python -m venv .venv-meltano
 	@.venv-meltano/bin/$(INSTALL) requirements/pip.txt

@@ -95,7 +95,7 @@ def read_answer(
     if not isinstance(entries, list):
         raise UnreadableAnswerError(
             f"The API's answer for {what} holds no list {list_name!r}: it begins with "
-            f"'{printable(content[:1_000].decode(errors='replace'))[:60] or 'nothing'}'.",
+            f"'{printable(content.lstrip()[:1_000].decode(errors='replace'))[:60] or 'nothing'}'.",
             may_pass=True,
         )
     total = body.get("count")

@@ -6,7 +6,6 @@ Threads may share a client: each has a session of its own, and all pass one gate
 from __future__ import annotations
 
 import logging
-import re
 import ssl
 import threading
 import time
@@ -19,7 +18,7 @@ import backoff
 import requests
 from requests.auth import AuthBase
 from typing_extensions import override
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, LocationValueError
 
 from tap_connector_logs.answers import Answer, read_answer
 from tap_connector_logs.errors import (
@@ -35,6 +34,7 @@ from tap_connector_logs.instants import format_instant
 from tap_connector_logs.lines import printable
 from tap_connector_logs.settings import Settings
 from tap_connector_logs.transport import TimedAdapter
+from tap_connector_logs.waits import Waits
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +47,6 @@ _MOST_BYTES = 64 * 2**20
 _CHUNK_BYTES = 2**16
 _MOST_DIGITS = 18
 _TOO_MANY_REQUESTS = 429
-
-# A proxy's URL may hold its password.
-_USER_OF_URL = re.compile(r"//[^/\s]*@")
 
 
 class Client:
@@ -71,7 +68,7 @@ class Client:
             longest_wait=settings.max_wait_seconds,
         )
         self.retries = 0
-        self._seconds_between_tries = 0.0
+        self._waits = Waits()
         self._counting = threading.Lock()
         self._connectors_url = f"{settings.api_url}/v1/teams/{settings.team_id}/connector_builder/connectors"
         place = urlsplit(settings.api_url)
@@ -100,8 +97,8 @@ class Client:
 
     @property
     def seconds_waited(self) -> float:
-        """Seconds so far that failures cost; those in which the API held all requests count once."""
-        return self._seconds_between_tries + self.gate.seconds_held
+        """Seconds so far in which a request waited to be made again."""
+        return self._waits.seconds
 
     def list_connectors(self) -> Answer:
         """Return the connectors of the team that the credential may see.
@@ -142,10 +139,15 @@ class Client:
 
     def _get_once(self, what: str, url: str, list_name: str, parameters: dict[str, str]) -> Answer:
         """Make one request."""
+        mine = self._sessions
         self.gate.enter()
+        if mine.is_retry:
+            mine.is_retry = False
+            with self._counting:
+                self.retries += 1
         began = time.monotonic()
         try:
-            with self._sessions.mine.get(
+            with mine.session.get(
                 url,
                 params=parameters,
                 proxies=self._proxies,
@@ -180,7 +182,9 @@ class Client:
     def _unreachable(self, what: str, error: Exception) -> UnreachableError:
         """Return the error that tells why there is no answer."""
         cause = _innermost(error)
-        reason = printable(_USER_OF_URL.sub("//", f"{type(cause).__name__}: {cause}"))
+        if isinstance(cause, LocationValueError):  # whose words may hold half of a proxy's password
+            return UnreachableError("No request can be made: api_url, or a proxy in the environment, is no URL.")
+        reason = printable(f"{type(cause).__name__}: {cause}")
         if isinstance(cause, ssl.SSLCertVerificationError):
             return UnreachableError(
                 f"The certificate of {self._host} is not trusted: {reason}. If a proxy on the way has its own "
@@ -201,10 +205,8 @@ class Client:
     def _note_retry(self, details: Any) -> None:
         """Say why a request will be made again, and when. A rate limit is one of all requests."""
         wait, error = details["wait"], details["exception"]
-        with self._counting:
-            self.retries += 1
-            if not isinstance(error, RateLimitError):
-                self._seconds_between_tries += wait
+        self._sessions.is_retry = True
+        self._waits.add(wait)
         if isinstance(error, RateLimitError) and not self.gate.hold(wait) and wait > 0:
             return  # another thread has said so
         logger.warning(
@@ -228,16 +230,30 @@ class _Bearer(AuthBase):
         return request
 
 
+class _Session(requests.Session):
+    """A session that looks for no redirect: it would read the whole body of one, however large, to follow it."""
+
+    @override
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 class _Sessions(threading.local):
-    """A session for each thread: requests doesn't promise that one can be shared."""
+    """What each thread has of its own: requests doesn't promise that a session can be shared.
+
+    Attributes:
+        session: The session.
+        is_retry: Whether the next request is one that is made again.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self.mine = requests.Session()
+        self.is_retry = False
+        self.session = _Session()
         # As an `auth` object, so that an entry of .netrc can't take the credential's place.
-        self.mine.auth = _Bearer(settings.credential)
-        self.mine.headers.update({"User-Agent": settings.user_agent, "Accept": "application/json"})
+        self.session.auth = _Bearer(settings.credential)
+        self.session.headers.update({"User-Agent": settings.user_agent, "Accept": "application/json"})
         for scheme in ("http://", "https://"):
-            self.mine.mount(scheme, TimedAdapter())
+            self.session.mount(scheme, TimedAdapter())
 
 
 def _number(headers: Mapping[str, str], name: str) -> int | None:

@@ -9,8 +9,9 @@ import sys
 import click
 
 from tap_connector_logs.errors import InputError, Interrupted, OutputError, TapError
-from tap_connector_logs.lines import guard, printable
-from tap_connector_logs.settings import wrong_settings
+from tap_connector_logs.inputs import may_be_a_file
+from tap_connector_logs.lines import guard, hide, printable
+from tap_connector_logs.settings import CREDENTIALS, ENV_PREFIX, wrong_settings
 from tap_connector_logs.tap import TapConnectorLogs
 
 logger = TapConnectorLogs.logger
@@ -34,7 +35,7 @@ def _run() -> int:
         logger.critical("%s", error)
         return error.exit_code
     except click.ClickException as error:
-        logger.critical("%s Try --help.", printable(error.format_message()))
+        logger.critical("%s Try --help.", printable(_told(error)))
         return InputError.exit_code
     except Exception:
         logger.critical("This is a defect of the tap. Please report it, with all that follows.", exc_info=True)
@@ -44,11 +45,25 @@ def _run() -> int:
 
 def _command() -> click.Command:
     """Return the command, once the log is set up."""
+    for name in CREDENTIALS:
+        hide(os.environ.get(f"{ENV_PREFIX}{name.upper()}", ""))
     try:
         command: click.Command = TapConnectorLogs.cli  # which sets up the log
-    except ValueError as error:
+    except Exception as error:
         logging.basicConfig()
-        raise wrong_settings(["TAP_CONNECTOR_LOGS_LOGLEVEL or LOGLEVEL must be one of DEBUG to CRITICAL"]) from error
+        variables = "TAP_CONNECTOR_LOGS_LOGLEVEL, LOGLEVEL or SINGER_SDK_LOG_CONFIG"
+        raise wrong_settings([f"the log can't be set up as {variables} says: {printable(error)}"]) from error
     finally:
         guard()
     return command
+
+
+def _told(error: click.ClickException) -> str:
+    """Return what is wrong with the command line, without what may be a secret in a wrong place of it."""
+    if type(error) is click.UsageError:
+        return "There is an argument that is no option, nor the value of one."
+    message = error.format_message()
+    for argument in sys.argv[1:]:
+        if not may_be_a_file(argument):
+            message = message.replace(argument, "…").replace(argument.partition("=")[2] or argument, "…")
+    return message

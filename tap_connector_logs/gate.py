@@ -38,7 +38,6 @@ class Gate:
 
     Attributes:
         passed: Requests let through so far.
-        seconds_held: Seconds so far for which the API held all requests.
     """
 
     def __init__(self, *, requests_per_second: float, max_requests: int | None, longest_wait: float) -> None:
@@ -50,7 +49,6 @@ class Gate:
             longest_wait: Seconds between two requests at the most, however little is left of the hour's budget.
         """
         self.passed = 0
-        self.seconds_held = 0.0
         at_once = max(1, int(min(requests_per_second, _MOST_REMEMBERED)))
         self._span = at_once / requests_per_second + _SLACK_SECONDS
         self._pace = self._span / at_once / 2
@@ -94,7 +92,6 @@ class Gate:
             if more <= 0:
                 return False
             self._held_until = time.monotonic() + seconds
-            self.seconds_held += more
             return more > seconds / 2
 
     def heed(self, *, limit: int | None, remaining: int | None) -> None:

@@ -15,6 +15,7 @@ from singer_sdk.singerlib import Catalog
 
 from tap_connector_logs.errors import InputError
 from tap_connector_logs.lines import printable
+from tap_connector_logs.settings import CREDENTIALS
 from tap_connector_logs.state import STREAM, Bookmarks, broken_state
 
 
@@ -32,12 +33,12 @@ def read_object(what: str, path: Path) -> dict[str, Any]:
         with path.open(encoding="utf-8") as file:
             return parse_object(what, file)
     except OSError as error:
-        raise InputError(f"The {what} file {printable(path)} can't be read: {error.strerror}.") from error
+        raise InputError(f"The {what} file {_name(path)} can't be read: {error.strerror}.") from error
 
 
 def parse_object(what: str, file: IO[str]) -> dict[str, Any]:
     """Read a JSON object from an open file; as `read_object`."""
-    name = printable(file.name)
+    name = _name(file.name)
     try:
         value = json.load(file, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
@@ -46,6 +47,15 @@ def parse_object(what: str, file: IO[str]) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"The {what} file {name} must hold a JSON object.")
     return value
+
+
+def may_be_a_file(text: str) -> bool:
+    """Tell whether a word of the command line is the name of a file, and no content in the place of one."""
+    return not any(mark in text.lower() for mark in ("{", *CREDENTIALS))
+
+
+def _name(path: object) -> str:
+    return printable(path) if may_be_a_file(str(path)) else "of the command line"
 
 
 def _refuse(constant: str) -> None:

@@ -6,47 +6,90 @@ passes a formatter that does the same to the whole line, so that no library and 
 
 from __future__ import annotations
 
-import json
 import logging
 import re
-from urllib.parse import quote, quote_plus
+from base64 import b64encode
+from html.entities import codepoint2name
 
 from typing_extensions import override
 
 _LONGEST_FOREIGN_TEXT = 300
 _FEWEST_CHARACTERS = 8
-"""Of a credential: to hide a shorter one would blot out words. The API gives none as short."""
+"""Of a credential: to hide a shorter one, or piece of one, would blot out words. The API gives none as short."""
 
 _MASK = "***"
 _INDENT = "    "
 
+# The URL of a proxy or of a storage may hold a password.
+_USER_OF_URL = re.compile(r"//[^/\s]*@")
+
+
+class _Secret:
+    """Finds a secret in any way of quoting, and the beginning of one that has been cut."""
+
+    def __init__(self, secret: str) -> None:
+        """Prepare the search."""
+        characters = [_in_any_form(character) for character in secret]
+        self._begin = re.compile("".join(characters[:_FEWEST_CHARACTERS]), re.IGNORECASE)
+        self._rest = [re.compile(character, re.IGNORECASE) for character in characters[_FEWEST_CHARACTERS:]]
+
+    def mask(self, text: str) -> str:
+        """Return the text with the secret replaced."""
+        parts = []
+        done = 0
+        while match := self._begin.search(text, done):
+            parts += [text[done : match.start()], _MASK]
+            done = match.end()
+            for character in self._rest:
+                if (more := character.match(text, done)) is None:
+                    break
+                done = more.end()
+        return "".join(parts) + text[done:] if parts else text
+
+
+def _in_any_form(character: str) -> str:
+    r"""Return a pattern of a character: as it is, and as URLs, JSON, Python, HTML and shells quote it.
+
+    Of backslashes there may be any number: what is quoted may be quoted again.
+    """
+    code = ord(character)
+    in_url = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode(errors="replace"))
+    forms = [re.escape(character), in_url, rf"u{code:04x}", rf"x{code:02x}", f"&#0*{code};", f"&#x0*{code:x};"]
+    if character == "'":
+        forms.append("&apos;")
+    if name := codepoint2name.get(code):
+        forms.append(f"&{name};")
+    if character == " ":
+        forms.append(r"\+")
+    return rf"\\*(?:{'|'.join(forms)})"
+
+
 # Hiding has to work wherever a line is made, in libraries too, and logging is one for the whole process.
-_hidden: list[re.Pattern[str]] = []
+_hidden: dict[str, _Secret] = {}
 
 
 def hide(secret: str) -> None:
-    """Let a secret appear in no line from now on: as it is, URL-encoded, or as Python and JSON quote it."""
+    """Let a secret appear in no line from now on, however it is quoted, in base64 either."""
     secret = secret.strip()
-    if len(secret) < _FEWEST_CHARACTERS:
-        return
-    forms = {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]}
-    forms |= {encoded for form in tuple(forms) for encoded in (quote(form), quote(form, safe=""), quote_plus(form))}
-    longest_first = sorted(forms, key=len, reverse=True)
-    # In any case of letters: %2F is %2f as well.
-    _hidden.append(re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE))
+    for form in (secret, b64encode(secret.encode()).decode().rstrip("=")):
+        if len(form) >= _FEWEST_CHARACTERS and form not in _hidden:
+            _hidden[form] = _Secret(form)
 
 
 def printable(text: object) -> str:
     """Make text from outside safe to print: one line, control characters escaped, no secret, cut to a length."""
-    line = _in_one_line(str(text).strip())
+    line = _in_one_line(_USER_OF_URL.sub("//", str(text).strip()))
     return line if len(line) <= _LONGEST_FOREIGN_TEXT else f"{line[:_LONGEST_FOREIGN_TEXT]}…"
 
 
 def guard() -> None:
     """Put the formatter of each handler there is inside one that makes lines safe."""
-    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
-        for handler in getattr(logger, "handlers", ()):  # a place without a logger yet has none
+    # Those of handlers that only other handlers know are found in no other way.
+    for reference in logging._handlerList:  # type: ignore[attr-defined]  # noqa: SLF001
+        if (handler := reference()) is not None:
             handler.setFormatter(LineFormatter(handler.formatter or logging.Formatter()))
+    # Where a line can't be written, Python would print what it was made of instead.
+    logging.raiseExceptions = False
     # The client tells each request once, with what came of it.
     logging.getLogger("urllib3").setLevel(max(logging.INFO, logging.root.level))
 
@@ -67,8 +110,8 @@ class LineFormatter(logging.Formatter):
 
 
 def _in_one_line(text: str) -> str:
-    for pattern in _hidden:
-        text = pattern.sub(_MASK, text)
+    for secret in _hidden.values():
+        text = secret.mask(text)
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

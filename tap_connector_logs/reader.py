@@ -51,6 +51,7 @@ class Reader:
         failures: Connectors that could not be read, and why.
         begun: Connectors of which an answer has come.
         tally: What has been met so far.
+        is_stopped: Whether it was stopped before its end.
     """
 
     def __init__(self, settings: Settings, backlogs: Mapping[str, Backlog]) -> None:
@@ -63,7 +64,7 @@ class Reader:
         self._fresh = deque[Reading]()
         self._older = deque[Reading]()
         self._under_way: list[Reading] = []
-        self._is_stopped = False
+        self.is_stopped = False
         self._unit = MICROSECOND
         self._server_errors = 0
         self._answers = 0
@@ -139,7 +140,7 @@ class Reader:
 
     def stop(self) -> None:
         """Ask for nothing more: what is left is for the next run."""
-        self._is_stopped = True
+        self.is_stopped = True
 
     def _open(self, connector_identifier: str, backlog: Backlog) -> Iterator[tuple[Interval, bool]]:
         """Yield the intervals of a connector that this run is to read, and whether each is the newest."""
@@ -160,7 +161,7 @@ class Reader:
         return self._fresh if is_fresh else self._older
 
     def _next_reading(self) -> Reading | None:
-        if self._is_stopped:
+        if self.is_stopped:
             return None
         for queue in (self._fresh, self._older):
             while queue:

@@ -31,12 +31,12 @@ class _MisfitError(Exception):
 
 def log_id(entry: Mapping[str, Any]) -> str:
     """Return the id of a log entry; one without a usable id gets one derived from its content."""
-    return _usable_identifier(entry.get("id")) or _derived_identifier(entry)
+    return usable_identifier(entry.get("id")) or _derived_identifier(entry)
 
 
 def has_id(entry: Mapping[str, Any]) -> bool:
     """Return whether a log entry has a usable id of its own."""
-    return _usable_identifier(entry.get("id")) is not None
+    return usable_identifier(entry.get("id")) is not None
 
 
 def log_records(
@@ -81,14 +81,14 @@ def log_records(
 
 def _log_record(entry: Mapping[str, Any], log_time: str | None, owner: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record of an entry in which anything may be odd."""
-    identifier = _usable_identifier(entry.get("id"))
+    identifier = usable_identifier(entry.get("id"))
     record = {**owner, "id": identifier or _derived_identifier(entry), "log_time": log_time}
     return _complete(record, entry, _LOG_COLUMNS, _LOG_FIELDS, _unusable(id=identifier, log_time=log_time))
 
 
 def connector_record(connector: Mapping[str, Any], *, team_id: int) -> dict[str, Any]:
     """Return the record of a connector: a value for each column of the stream `connectors`."""
-    identifier = _usable_identifier(connector.get("connector_identifier"))
+    identifier = usable_identifier(connector.get("connector_identifier"))
     record = {"team_id": team_id, "connector_identifier": identifier or _derived_identifier(connector)}
     return _complete(
         record, connector, _CONNECTOR_COLUMNS, _CONNECTOR_FIELDS, _unusable(connector_identifier=identifier)
@@ -144,7 +144,8 @@ def _derived_identifier(fields: Mapping[str, Any]) -> str:
     return f"derived-{blake2b(content, digest_size=16).hexdigest()}"
 
 
-def _usable_identifier(value: object) -> str | None:
+def usable_identifier(value: object) -> str | None:
+    """Return an identifier as text; None if there is none, or something else in its place."""
     if type(value) is str:
         return value or None
     return str(value) if type(value) is int else None

@@ -12,9 +12,13 @@ ALL = "*"
 
 _MASK = "REDACTED"
 
-# Whatever precedes a parameter, its name, and its value with the `=`, in which there may be more of them.
-_PARAMETER = re.compile(r"([?#&;])([^?#&;=]*)(=?[^?#&;]*)")
-_PROTOCOL = re.compile(r"\s+HTTP/[0-9.]+\s*$")
+# A value may hold a URL, or what another server takes for the next parameter: all that follows a name up to the next
+# `&` or `#` shares the fate of its value.
+_PARAMETER = re.compile(r"([?&#])([^&#]*)")
+_NAME = re.compile(r"(?:^|(?<=[?;]))([^?;=]*)=([^?;]*)")
+_NAME_WITHIN = re.compile(r"[?&;#]([^?&;#=]*)=")
+_INDEX = re.compile(r"\[[^\]]*\]$")
+_PROTOCOL = re.compile(r"HTTP/[0-9.]+")
 
 
 def redact(records: Iterable[dict[str, Any]], names: Collection[str]) -> None:
@@ -31,24 +35,35 @@ def redact(records: Iterable[dict[str, Any]], names: Collection[str]) -> None:
 
 
 def redact_query(text: str, names: Collection[str]) -> str:
-    """Return a request line or URL with the values of query parameters replaced.
+    """Return a request line or URL with the values of query parameters replaced; its path stays."""
+    start = min((place for mark in "?#" if (place := text.find(mark)) >= 0), default=len(text))
+    query, space, protocol = text[start:].rpartition(" ")
+    if not _PROTOCOL.fullmatch(protocol):
+        query, space, protocol = text[start:], "", ""
+    return (
+        text[:start]
+        + _PARAMETER.sub(lambda match: match[1] + _redacted_parameter(match[2], names), query)
+        + (space + protocol)
+    )
 
-    A parameter without a `=` is a value altogether. One that follows a `;` may be the rest of the value before it,
-    and shares its fate.
-    """
-    protocol = match[0] if (match := _PROTOCOL.search(text)) else ""
-    is_secret = False
 
-    def replace(match: re.Match[str]) -> str:
-        nonlocal is_secret
-        mark, name, value = match.groups()
-        if value or mark != ";":
-            is_secret = ALL in names or unquote_plus(name).strip().lower() in names
-        if not is_secret or not (name or value):
-            return match[0]
-        return f"{mark}{name}={_MASK}" if value else f"{mark}{_MASK}"
+def _redacted_parameter(parameter: str, names: Collection[str]) -> str:
+    """Replace the value of a parameter, or the end of it that holds the value of another."""
+    if not parameter:
+        return parameter
+    if ALL in names:
+        name, equals, _ = parameter.partition("=")
+        return f"{name}={_MASK}" if equals else _MASK  # without a name, it is a value altogether
+    for match in _NAME.finditer(parameter):
+        # An encoded value may be a URL with a query of its own.
+        inner = _NAME_WITHIN.findall(unquote_plus(match[2]))
+        if any(_is_listed(name, names) for name in (match[1], *inner)):
+            return f"{parameter[: match.start(2)]}{_MASK}"
+    return parameter
 
-    return _PARAMETER.sub(replace, text.removesuffix(protocol)) + protocol
+
+def _is_listed(name: str, names: Collection[str]) -> bool:
+    return _INDEX.sub("", unquote_plus(name).strip()).lower() in names
 
 
 def _redacted(value: Any, names: Collection[str]) -> Any:

@@ -253,7 +253,7 @@ def parse_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Sett
         max_requests=None if max_requests is None else int(max_requests),
         max_wait_seconds=int(values["max_wait_seconds"]),
         request_timeout_seconds=float(values["request_timeout_seconds"]),
-        redact_query=frozenset(name.lower() for name in values["redact_query"] or ()),
+        redact_query=frozenset(name.strip().lower() for name in values["redact_query"] or ()),
         api_url=api_url,
         api_is_local=api_is_local,
         user_agent=values["user_agent"],

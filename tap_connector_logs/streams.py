@@ -17,6 +17,7 @@ from typing_extensions import override
 from tap_connector_logs.backlog import Backlog
 from tap_connector_logs.errors import OutputError, TapError
 from tap_connector_logs.gate import BudgetSpentError
+from tap_connector_logs.lines import printable
 from tap_connector_logs.pool import pages
 from tap_connector_logs.progress import shown
 from tap_connector_logs.reader import Reader
@@ -85,7 +86,13 @@ class _ConnectorStream(Stream):
             for record in self._sync_records(context, write_messages=False)
             for message in self._generate_record_messages(record)
         )
-        return ((batch_config.encoding, manifest) for manifest in batcher.get_batches(records))
+        try:
+            for manifest in batcher.get_batches(records):
+                yield batch_config.encoding, manifest
+        except (ImportError, OSError, ValueError) as error:
+            raise OutputError(
+                f"The batch files can't be written to batch_config's storage: {printable(error)}."
+            ) from error
 
 
 class ConnectorsStream(_ConnectorStream):

@@ -54,7 +54,7 @@ def tell(reader: Reader | None, client: Client, *, seconds: float) -> None:
     )
     metric = cast("metrics.Metric", _Metric.RUN_SUMMARY)
     metrics.log(metrics.get_metrics_logger(), metrics.Point("summary", metric, summary, {metrics.Tag.PID: os.getpid()}))
-    if client.gate.is_spent:
+    if reader is not None and reader.is_stopped:
         logger.info(
             "max_requests is used up, with %(connectors_done)d of %(connectors)d connectors done. The next run goes "
             "on.",

@@ -29,6 +29,7 @@ from tap_connector_logs.errors import ConnectorsFailedError, Interrupted, Output
 from tap_connector_logs.inputs import check_state, complete_catalog, parse_object, read_object
 from tap_connector_logs.lines import hide, printable
 from tap_connector_logs.reader import Reader
+from tap_connector_logs.records import usable_identifier
 from tap_connector_logs.settings import (
     CONFIG_SCHEMA,
     CONNECTOR_IDENTIFIER,
@@ -130,7 +131,7 @@ class TapConnectorLogs(Tap):
         """The connectors to read logs of: those of the settings, or all of the team."""
         if self.settings.connector_identifiers is not None:
             return self.settings.connector_identifiers
-        listed = dict.fromkeys(str(connector.get("connector_identifier")) for connector in self.connectors)
+        listed = dict.fromkeys(usable_identifier(found.get("connector_identifier")) or "" for found in self.connectors)
         usable = tuple(name for name in listed if re.fullmatch(CONNECTOR_IDENTIFIER, name))
         if not usable:
             self.logger.warning("Team %d has no connector that the credential may see.", self.settings.team_id)
@@ -207,7 +208,10 @@ class TapConnectorLogs(Tap):
     # directory, and knows no decimal numbers; it can't be replaced in another way.
     @property
     def _env_var_config(self) -> dict[str, Any]:
-        from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+        try:
+            from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+        except (OSError, ValueError) as error:
+            raise wrong_settings(["the file .env can't be read as text in UTF-8"]) from error
         return settings_from_environment({**from_file, **os.environ}, self.config_jsonschema)
 
     # `parse_settings` has checked the settings; the SDK's words would repeat wrong values, secrets among them.

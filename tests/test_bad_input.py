@@ -241,7 +241,7 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path: Path, option: str, name:
     [
         (["--confg", "x"], "--confg"),
         (["--config"], "--config"),
-        (["extra"], "extra"),
+        (["extra"], "There is an argument that is no option"),
         (["--about", "--format=xml"], "xml"),
         (["--discover", "--config", "nowhere.json"], "nowhere.json"),
         (["--config", "no\nwhere\x1b[31m"], r"no\nwhere\x1b[31m"),

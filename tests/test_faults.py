@@ -182,10 +182,11 @@ def test_a_fault_that_goes_on_ends_the_run_and_the_next_reads_all(run_against: R
     assert (second.exit_code, second.ids) == (0, IDS)
 
 
+@pytest.mark.parametrize("status", [200, 302])
 @pytest.mark.parametrize("content", [b" " * (65 << 20), zeros_in_gzip(300)], ids=["as it is", "in gzip"])
-def test_a_body_that_is_too_large_is_not_held(run_against: RunAgainst, content: bytes) -> None:
-    headers = GZIPPED if content[:1] != b" " else {}
-    with RawServer(answer(content, headers=headers)) as server:
+def test_a_body_that_is_too_large_is_not_held(run_against: RunAgainst, content: bytes, status: int) -> None:
+    headers = {"Location": "/elsewhere"} | (GZIPPED if content[:1] != b" " else {})
+    with RawServer(answer(content, status=status, headers=headers)) as server:
         run = run_against(server)
         assert len(server.requests) == 1
     assert run.exit_code == 65
@@ -230,14 +231,15 @@ def test_a_wait_that_the_api_asks_for_is_waited_out(run_against: RunAgainst, for
     assert re.search(r"HTTP 429, TOO_MANY_REQUESTS.*It asks to wait \d s, until .* Trying again in \d\.\d s", line)
 
 
-@pytest.mark.parametrize("wait", ["86400", in_seconds(86_400)], ids=["seconds", "date"])
-def test_a_wait_that_is_too_long_ends_the_run(run_against: RunAgainst, wait: str) -> None:
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_a_wait_that_is_too_long_ends_the_run(run_against: RunAgainst, form: str) -> None:
+    wait = "86400" if form == "seconds" else in_seconds(86_400)
     with RawServer(serve, refusal(429, "TOO_MANY_REQUESTS", Retry_After=wait)) as server:
         first = run_against(server, page_size=2, concurrency=1, max_wait_seconds=900)
         assert len(server.requests) == 2
     assert (first.exit_code, first.ids) == (75, IDS[:1])
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
-    assert_told_plainly(first, "It asks to wait 86", f", until {tomorrow:%Y-%m-%d}")
+    assert re.search(r"It asks to wait 86[34]\d\d s, until \d{4}-\d\d-\d\d", first.complaint)
+    assert_told_plainly(first)
     with RawServer(serve) as server:
         second = run_against(server, page_size=2, state=first.state)
     assert second.exit_code == 0
@@ -387,7 +389,7 @@ def test_a_list_of_connectors_that_is_neither_whole_nor_clean(run_against: RunAg
         assert len(server.requests) == 2
     assert (run.exit_code, run.ids) == (0, IDS)
     assert "The API lists 4 of the team's 5 connectors." in run.stderr
-    assert "1 listed connectors have no usable identifier" in run.stderr
+    assert "2 listed connectors have no usable identifier" in run.stderr
 
 
 # Histories that change, and clocks that differ

@@ -26,7 +26,7 @@ SECRET = "s3cr+t/ké'y\"=&\\ of mine"  # nothing in it looks the same once it is
 @pytest.fixture(autouse=True)
 def hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the secret for the time of a test."""
-    monkeypatch.setattr("tap_connector_logs.lines._hidden", [])
+    monkeypatch.setattr("tap_connector_logs.lines._hidden", {})
     hide(SECRET)
 
 
@@ -119,6 +119,15 @@ def test_white_space_around_a_secret_is_no_part_of_it() -> None:
     assert printable("<another-secret>") == "<***>"
 
 
+@pytest.mark.parametrize("length", [8, 12, len(SECRET) - 1])
+def test_the_beginning_of_a_secret_that_was_cut_is_hidden(length: int) -> None:
+    assert printable(f"<{SECRET[:length]}") == "<***"
+
+
+def test_a_secret_is_hidden_as_often_as_it_comes() -> None:
+    assert printable(f"{SECRET}, {SECRET} and {SECRET}.") == "***, *** and ***."
+
+
 def test_a_word_too_short_to_be_a_secret_is_left_in() -> None:
     hide("logs")
     assert printable("connector logs") == "connector logs"
@@ -170,7 +179,7 @@ def test_requests_are_told_one_by_one_at_the_level_debug_alone(simulator: Simula
 def test_a_log_level_that_there_is_not_is_a_wrong_setting(run: RunTap) -> None:
     result = run(environment={"TAP_CONNECTOR_LOGS_LOGLEVEL": "LOUD"})
     assert result.exit_code == 64
-    assert "LOGLEVEL must be one of DEBUG to CRITICAL" in result.complaint
+    assert "LOGLEVEL or SINGER_SDK_LOG_CONFIG says: Unknown level: 'LOUD'" in result.complaint
     assert "Traceback" not in result.stderr
 
 

@@ -131,6 +131,16 @@ def test_batches_hold_no_column_that_a_map_or_the_catalog_takes_away(
     assert run(state=result.state).ids == []
 
 
+@pytest.mark.parametrize("root", ["file:///proc/nowhere", "s3://user:a-password@bucket", "nothing://user:a-password@x"])
+def test_a_storage_that_batches_can_not_be_written_to_is_told_plainly(run: RunTap, root: str) -> None:
+    batches = {"encoding": {"format": "jsonl", "compression": "gzip"}, "storage": {"root": root, "prefix": "logs-"}}
+    result = run(batch_config=batches)
+    assert (result.exit_code, result.state) == (1, {})
+    assert "The batch files can't be written to batch_config's storage" in result.complaint
+    assert "Traceback" not in result.stderr
+    assert "a-password" not in result.stderr
+
+
 def test_a_map_that_fails_on_a_record_is_a_wrong_setting(run: RunTap) -> None:
     result = run(stream_maps={"connector_logs": {"x": "nonsense + 1"}})
     assert result.exit_code == 64

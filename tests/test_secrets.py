@@ -6,14 +6,16 @@ other tests don't have.
 
 from __future__ import annotations
 
+import html
 import json
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simulator.process import Simulator
-from tests.raw_server import RawServer, answer
+from tests.raw_server import RawServer, answer, send
 from tests.tap_process import assert_tells_no_secret, run_tap, settings_for
 
 CANARY = "c4nary/+ '\"%&=\\key"
@@ -72,6 +74,31 @@ def test_wrong_settings_are_not_repeated_in_any_form(tmp_path: Path, wrong: dict
     assert_tells_no_secret(run.stdout + run.stderr, {"api_key": CANARY})
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [CANARY],
+        [f"--api_key={CANARY}"],
+        ["--config", json.dumps({"api_key": CANARY})],
+        ["--config", f"api_key={CANARY}"],
+        ["--state", json.dumps({"api_key": CANARY})],
+        [f"--catalog={json.dumps({'api_key': CANARY})}"],
+    ],
+)
+def test_neither_is_a_command_line(tmp_path: Path, arguments: list[str]) -> None:
+    run = run_tap(tmp_path, None, *arguments)
+    assert run.exit_code == 64
+    assert_tells_no_secret(run.stdout + run.stderr, {"api_key": CANARY})
+
+
+def test_a_proxy_that_is_no_url_is_not_repeated(tmp_path: Path) -> None:
+    settings = {"api_key": CANARY, "team_id": 1, "max_wait_seconds": 0}
+    run = run_tap(tmp_path, settings, environment={"HTTPS_PROXY": "http://user:c4nary/word@127.0.0.1:9", **DEBUG})
+    assert run.exit_code == 69
+    assert "c4nary" not in run.stderr
+    assert "api_url, or a proxy in the environment, is no URL" in run.complaint
+
+
 def test_neither_do_the_environment_and_its_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"TAP_CONNECTOR_LOGS_BEARER_TOKEN={CANARY}\nTAP_CONNECTOR_LOGS_TEAM_ID=x\n")
     environment = {**DEBUG, "TAP_CONNECTOR_LOGS_API_KEY": CANARY}
@@ -92,3 +119,74 @@ def test_a_server_that_sends_the_credential_back_does_not_get_it_into_the_log(tm
     assert run.exit_code != 0
     assert "***" in run.stderr
     assert "c4nary" not in run.stderr
+
+
+ECHOES = {
+    "a status line": "HTTP/1.1 500 {key}\r\nContent-Length: 0\r\n\r\n",
+    "another protocol": "{key} 200 OK\r\n\r\n",
+    "a header that is none": 'HTTP/1.1 200 OK\r\nWrong header "{key}\r\nContent-Length: 2\r\n\r\n{{}}',
+    "the size of a chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{cut}{key}\r\n",
+    "a page": "HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n{blanks}{key}{blanks}",
+    "JSON of PHP": 'HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{{"headers": "{php}"}}{blanks}',
+    "HTML": "HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n<p>{html}</p>{blanks}",
+    "base64": "HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n<p>{base64}</p>{blanks}",
+}
+
+
+@pytest.mark.parametrize("place", ECHOES)
+def test_nor_does_one_that_breaks_http_or_quotes_it_in_a_way_of_its_own(tmp_path: Path, place: str) -> None:
+    forms = {
+        "key": CANARY,
+        "php": json.dumps(CANARY)[1:-1].replace("/", "\\/").replace("&", "\\u0026"),
+        "html": html.escape(CANARY),
+        "base64": b64encode(CANARY.encode()).decode(),
+        "cut": "x" * 185,
+        "blanks": " " * 990,
+    }
+    settings = {"api_key": CANARY, "team_id": 1, "connector_identifiers": ["T3S70"], "max_wait_seconds": 0}
+    with RawServer(send(ECHOES[place].format(**forms).encode())) as server:
+        run = run_tap(tmp_path, {**settings, "api_url": server.url}, environment=DEBUG)
+    assert run.exit_code in {65, 69}
+    assert "Traceback" not in run.stderr or "urllib3" in run.stderr  # which tells headers that are none with a trace
+    assert_tells_no_secret(run.stderr, {"api_key": CANARY})
+    assert forms["base64"][:10] not in run.stderr
+
+
+def test_a_log_that_the_user_has_set_up_is_guarded_as_well(tmp_path: Path) -> None:
+    handlers = {
+        "console": {"class": "logging.StreamHandler", "formatter": "structured"},
+        "held": {"class": "logging.handlers.MemoryHandler", "capacity": 1, "target": "console"},
+        "file": {"class": "logging.FileHandler", "filename": str(tmp_path / "log"), "encoding": "ascii"},
+    }
+    formatters = {"structured": {"()": "singer_sdk.logging.StructuredFormatter"}}
+    root = {"handlers": ["held", "file"], "level": "DEBUG"}
+    log = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": handlers,
+        "formatters": formatters,
+        "root": root,
+    }
+    (tmp_path / "log.json").write_text(json.dumps(log))  # JSON is YAML as well
+    header = send(f'HTTP/1.1 200 OK\r\nWrong header ä "{CANARY}\r\nContent-Length: 2\r\n\r\n{{}}'.encode())
+    settings = {"api_key": CANARY, "team_id": 1, "connector_identifiers": ["T3S70"], "max_wait_seconds": 0}
+    with RawServer(header) as server:
+        environment = {"SINGER_SDK_LOG_CONFIG": str(tmp_path / "log.json")}
+        run = run_tap(tmp_path, {**settings, "api_url": server.url}, environment=environment)
+    assert run.exit_code == 65
+    assert "***" in run.stderr
+    assert_tells_no_secret(run.stderr + (tmp_path / "log").read_text(), {"api_key": CANARY})
+
+
+def test_a_log_that_can_not_be_set_up_is_a_wrong_setting(tmp_path: Path) -> None:
+    (tmp_path / "log.yaml").write_text("- [")
+    run = run_tap(tmp_path, None, environment={"SINGER_SDK_LOG_CONFIG": str(tmp_path / "log.yaml")})
+    assert run.exit_code == 64
+    assert "the log can't be set up as" in run.complaint
+
+
+def test_a_file_env_that_is_no_text_is_a_wrong_setting(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"\xff\xfe\x00")
+    run = run_tap(tmp_path, None, "--config=ENV")
+    assert run.exit_code == 64
+    assert "the file .env can't be read" in run.complaint
