@@ -29,7 +29,7 @@ help:
 	@echo "make demo       run the real Meltano job against a simulated API and show what the logs tell"
 	@echo "make test       check style and types, and run all tests"
 	@echo "make lint       check style, types and workflows"
-	@echo "make test-long  the same tests with more kills and more examples, in about half an hour"
+	@echo "make test-long  the same tests with more kills and more examples, in a quarter of an hour"
 	@echo "make package    build the distributions into dist/"
 	@echo "make audit      look the locked packages up among known vulnerabilities"
 	@echo "make lock       lock the packages of pyproject.toml; with UPGRADE=--upgrade, their newest releases"

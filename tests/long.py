@@ -8,9 +8,9 @@ from hypothesis import settings
 
 IS_LONG = os.environ.get("LONG_TESTS") == "1"
 
-_TIMES_AS_MANY = 20
+_TIMES_AS_MANY = 10
 
 
 def examples(count: int) -> settings:
-    """Let Hypothesis invent so many examples, and in the long form twenty times as many."""
+    """Let Hypothesis invent so many examples, and in the long form ten times as many."""
     return settings(max_examples=count * _TIMES_AS_MANY if IS_LONG else count, deadline=None)

@@ -1,6 +1,6 @@
 """What must be true of every history, whatever the API means by `before`: Hypothesis invents the histories.
 
-An example that once failed stays here, with `@example`. `make test-long` invents twenty times as many.
+An example that once failed stays here, with `@example`. `make test-long` invents ten times as many.
 """
 
 from __future__ import annotations
