@@ -85,9 +85,8 @@ def printable(text: object) -> str:
 def guard() -> None:
     """Put the formatter of each handler there is inside one that makes lines safe."""
     # Those of handlers that only other handlers know are found in no other way.
-    for reference in logging._handlerList:  # type: ignore[attr-defined]  # noqa: SLF001
-        if (handler := reference()) is not None:
-            handler.setFormatter(LineFormatter(handler.formatter or logging.Formatter()))
+    for handler in filter(None, [reference() for reference in logging._handlerList]):  # type: ignore[attr-defined]  # noqa: SLF001
+        handler.setFormatter(LineFormatter(handler.formatter or logging.Formatter()))
     # Where a line can't be written, Python would print what it was made of instead.
     logging.raiseExceptions = False
     # The client tells each request once, with what came of it.

@@ -167,6 +167,10 @@ def test_a_run_with_wrong_settings_says_so_in_one_line_and_sends_nothing(tmp_pat
         ({"stream_maps": {"connector_logs": {"x": "1 +"}}}, "stream_maps: Failed to parse expression 1 +"),
         ({"batch_config": {"encoding": {"format": "jsonl"}}}, "batch_config must have both encoding and storage"),
         ({"batch_config": {"storage": {"root": "file:///tmp"}}}, "batch_config must have both encoding and storage"),
+        (
+            {"batch_config": {"encoding": {"format": "parquet"}, "storage": {"root": "file:///tmp"}}},
+            "for which the package pyarrow must be installed beside the tap",
+        ),
         ({"flattening_enabled": True}, "flattening_max_depth is required when flattening is enabled"),
     ],
 )

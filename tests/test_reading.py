@@ -110,6 +110,15 @@ def test_a_range_is_delivered_with_its_start_and_without_its_end() -> None:
     assert sorted(target.ids) == sorted(f"A/{number}" for number in range(20, 100))
 
 
+def test_a_range_that_ends_before_the_bookmark_asks_for_nothing() -> None:
+    api, target = ModelApi({"A": history(100)}), Target()
+    target.run(api, tap_settings())
+    state, api.requests = target.state, 0
+    target.run(api, tap_settings(lookback_seconds=0, end_date=format_instant(FIRST + 50 * SECOND)))
+    assert api.requests == 0
+    assert target.state == state
+
+
 def test_what_lies_after_the_end_date_stays_in_the_backlog() -> None:
     api, target = ModelApi({"A": history(100)}), Target()
     target.run(api, tap_settings(page_size=10), crash_after=3)
@@ -261,6 +270,24 @@ def test_an_api_that_ignores_before_fails_the_connector_and_not_the_run() -> Non
     assert list(reader.failures) == ["A"]
     assert len([name for name in target.ids if name.startswith("B")]) == 100
     assert api.requests < 30
+
+
+def test_a_page_without_any_time_fails_the_connector_and_not_the_run() -> None:
+    undated = [Log(FIRST + number * SECOND, f"{number}", is_undated=True) for number in range(10)]
+    api, target = ModelApi({"A": undated, "B": history(10)}), Target()
+    reader = target.run(api, tap_settings(page_size=5))
+    assert list(reader.failures) == ["A"]
+    assert "no usable log_time at all" in str(reader.failures["A"])
+    assert sum(name.startswith("B/") for name in target.ids) == 10
+
+
+def test_a_reading_cut_after_logs_without_a_time_goes_on() -> None:
+    undated = [Log(FIRST + 100 * SECOND, f"undated-{number}", is_undated=True) for number in range(3)]
+    api, target = ModelApi({"A": history(20) + undated}), Target()
+    target.run(api, tap_settings(page_size=4), crash_after=1)
+    assert len(target.ids) == 3
+    target.run(api, tap_settings(page_size=4))
+    assert sorted(target.ids) == ids_of(api)
 
 
 def test_logs_without_a_time_are_delivered_once() -> None:
