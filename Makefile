@@ -51,7 +51,7 @@ lint: .venv/.installed
 	.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@( $(AUDIT) ) >/dev/null 2>&1 || echo "Not audited: a locked package is vulnerable, or there is no network. See make audit."
 
-test: install lint
+test: install lint .venv-dbt/.installed
 	@# Large, and of no use where the system has a PostgreSQL of its own.
 	@.venv/bin/python tests/postgres.py >/dev/null 2>&1 || .venv/bin/$(INSTALL) requirements/postgres.txt
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long
@@ -63,9 +63,10 @@ test: install lint
 test-long: .venv/.installed
 	LONG_TESTS=1 .venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long --timeout 3600 --durations 0
 
-# What needs neither Meltano nor DuckDB, for Pythons that those don't know yet.
+# What needs neither Meltano nor DuckDB nor dbt, for Pythons that those don't know yet.
 test-tap: .venv/.installed
-	.venv/bin/python -m pytest $(SIDE_BY_SIDE) --ignore tests/test_demo.py --ignore tests/test_meltano.py
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE) --ignore tests/test_dbt.py --ignore tests/test_demo.py \
+		--ignore tests/test_meltano.py
 
 audit: .venv/.installed
 	@$(AUDIT)
@@ -81,6 +82,7 @@ lock: .venv/.installed
 	$(COMPILE) --group dev --output-file requirements/dev.txt pyproject.toml
 	$(COMPILE) --group meltano --output-file requirements/meltano.txt
 	$(COMPILE) --group postgres --constraint requirements/dev.txt --output-file requirements/postgres.txt
+	$(COMPILE) --group dbt --output-file requirements/dbt.txt
 	$(COMPILE) --group lock --output-file requirements/lock.txt
 	$(COMPILE) --group pip --output-file requirements/pip.txt
 
@@ -89,8 +91,8 @@ bench: .venv/.installed
 	.venv/bin/python -m benchmarks $(BENCH)
 
 clean:
-	rm -rf dist .venv .venv-bench .venv-meltano .meltano/.installed .meltano/extractors .meltano/loaders .meltano/run output/demo
-	rm -rf .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf dist .venv .venv-bench .venv-dbt .venv-meltano .meltano/.installed .meltano/extractors .meltano/loaders .meltano/run output/demo
+	rm -rf .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache examples/dbt/logs examples/dbt/target
 
 .venv/.installed: requirements/dev.txt requirements/pip.txt pyproject.toml
 	@echo "Installing the tap and its tools into .venv ..."
@@ -106,6 +108,14 @@ clean:
 	@.venv/bin/python -m venv .venv-meltano
 	@.venv-meltano/bin/$(INSTALL) requirements/pip.txt
 	@.venv-meltano/bin/$(INSTALL) requirements/meltano.txt
+	@touch $@
+
+# Only the tests and those who run the example project need it.
+.venv-dbt/.installed: requirements/dbt.txt | .venv/.installed
+	@echo "Installing dbt into .venv-dbt ..."
+	@.venv/bin/python -m venv .venv-dbt
+	@.venv-dbt/bin/$(INSTALL) requirements/pip.txt
+	@.venv-dbt/bin/$(INSTALL) requirements/dbt.txt
 	@touch $@
 
 .meltano/.installed: meltano.yml pyproject.toml .venv-meltano/.installed

@@ -17,6 +17,7 @@ GROUPS = PROJECT["dependency-groups"]
 
 # The lists of packages, and what each is made of.
 LISTS = {
+    "dbt": GROUPS["dbt"],
     "dev": [*PROJECT["project"]["dependencies"], *GROUPS["dev"]],
     "lock": GROUPS["lock"],
     "meltano": GROUPS["meltano"],
