@@ -1,0 +1,352 @@
+"""The dbt project of `examples/dbt`, built by the real dbt on what real Meltano jobs have loaded into two databases."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+import yaml
+
+from demo.meltano import REPOSITORY, Project
+from simulator.process import Simulator
+from tests.postgres import USER, postgres
+
+DBT = REPOSITORY / ".venv-dbt" / "bin" / "dbt"
+PROJECT = REPOSITORY / "examples" / "dbt"
+SCHEMA = "connector_health"
+
+# The models, and what their rows are sorted by here: databases don't agree on the order of text.
+MODELS = {
+    "stg_connector_logs": ("connector_key", "id"),
+    "connector_health_hourly": ("connector_key", "log_hour"),
+    "connector_incidents": ("connector_key", "incident_number"),
+    "connector_freshness": ("connector_key",),
+}
+
+Row = dict[str, Any]
+
+WITHOUT_TIME = "no time"
+
+# What the demo's fleet has too little of: ties of all kinds, each class of failure, logs without a time.
+HARD_LOGS: list[Row] = [
+    {"id": "a", "log_time": "2026-01-31T09:00:00Z", "status": 200},
+    {"id": "b", "log_time": "2026-01-31T09:00:00Z", "status": 500, "duration_ms": 7},
+    {"id": "a-1", "log_time": "2026-01-31T10:00:00Z", "status": 503},
+    {"id": "a0", "log_time": "2026-01-31T10:00:00Z", "status": 400},
+    {"id": "Z", "log_time": "2026-01-31T10:00:00Z", "status": 403, "event": "auth.token.refresh"},
+    {"id": "é", "log_time": "2026-01-31T10:00:00Z", "status": 429},
+    {"id": "c", "log_time": "2026-01-31T10:00:00.000001Z", "status": 399},
+    {"id": "d", "log_time": "2026-01-30T12:00:00Z", "status": 599},
+    {"id": WITHOUT_TIME, "log_time": None, "status": 500, "raw": True, "_position": "2026-01-31T09:30:00Z"},
+]
+OPEN_INCIDENT: list[Row] = [
+    {"id": "open-1", "log_time": "2026-01-31T11:59:59.999998Z", "status": None},
+    {"id": "open-2", "log_time": "2026-01-31T11:59:59.999999Z", "status": 401},
+]
+# With it the 24 hours begin at an instant that has a log, which is not among them.
+NEWEST: list[Row] = [{"id": "newest", "log_time": "2026-01-31T12:00:00Z", "status": 200}]
+
+# It takes eight processes, and the machine may be busy.
+pytestmark = pytest.mark.timeout(400)
+
+
+@dataclass(frozen=True)
+class Built:
+    """What dbt has built in each database, and the logs that it had to build it of.
+
+    Attributes:
+        rows: The rows of each model, by database.
+        newest_log: What the freshness of the source says of the newest log, by database.
+        answers: What the README's query answers, by database.
+        logs: The logs of the simulator, with their `time`.
+        team_id: The team of all of them.
+    """
+
+    rows: Mapping[str, Mapping[str, list[Row]]]
+    newest_log: Mapping[str, str]
+    answers: Mapping[str, list[tuple[Any, ...]]]
+    logs: list[Row]
+    team_id: int
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    folder = tmp_path_factory.mktemp("dbt") / "project"
+    (query,) = re.findall("```sql\n(.+?)```", (PROJECT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    with Simulator(history_days=3) as simulator, postgres() as port:
+        simulator.add_logs("C8R21", HARD_LOGS)
+        simulator.add_logs("A5K09", OPEN_INCIDENT)
+        simulator.add_logs("T3S70", NEWEST)
+        place = {"TARGET_POSTGRES_HOST": "127.0.0.1", "TARGET_POSTGRES_PORT": str(port)}
+        project = Project(folder, simulator, place | {"TARGET_POSTGRES_USER": USER, "TARGET_POSTGRES_PASSWORD": "any"})
+        newest_log = {}
+        for target in ("duckdb", "postgres"):
+            project.run(f"connector-logs-to-{target}")
+            run_dbt(folder, place, target, "build")
+            # The simulated present is long past, so that all logs are late.
+            run_dbt(folder, place, target, "source", "freshness", exit_code=1)
+            (result,) = json.loads((folder / f"target-{target}" / "sources.json").read_text())["results"]
+            newest_log[target] = result["max_loaded_at"]
+        with (
+            duckdb.connect(str(folder / "output" / "connector_logs.duckdb"), read_only=True) as file,
+            psycopg.connect(host="127.0.0.1", port=port, user=USER, dbname="postgres") as server,
+        ):
+            yield Built(
+                rows={
+                    model: {"duckdb": rows_of(file.cursor(), model), "postgres": rows_of(server.cursor(), model)}
+                    for model in MODELS
+                },
+                newest_log=newest_log,
+                answers={
+                    "duckdb": file.cursor().execute(query).fetchall(),
+                    "postgres": server.cursor().execute(query).fetchall(),
+                },
+                logs=[
+                    log | {"connector_identifier": name, "time": time_of(log)}
+                    for name in simulator.connectors()
+                    for log in simulator.logs(name)
+                ],
+                team_id=simulator.team_id,
+            )
+
+
+def run_dbt(folder: Path, settings: dict[str, str], target: str, *arguments: str, exit_code: int = 0) -> None:
+    """Run dbt in a folder that has what the jobs have written, with the defaults of the project for all else."""
+    foreign = ("DBT_", "PG", "TARGET_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    places = ("--project-dir", PROJECT, "--profiles-dir", PROJECT, "--target-path", folder / f"target-{target}")
+    assert DBT.exists(), "dbt is not installed in this folder: `make .venv-dbt/.installed` does it, as does `make test`"
+    done = subprocess.run(
+        [DBT, *arguments, "--target", target, *places, "--log-path", folder / "logs"],
+        cwd=folder,
+        env=environment | settings | {"NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == exit_code, done.stdout + done.stderr
+
+
+def rows_of(cursor: Any, model: str) -> list[Row]:
+    cursor.execute(f"SELECT * FROM {SCHEMA}.{model}")
+    names = [column[0] for column in cursor.description]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return sorted(rows, key=lambda row: [row[name] for name in MODELS[model]])
+
+
+def instant(log_time: str) -> datetime:
+    """Read a time as the databases hold it: in UTC, without a zone."""
+    return datetime.fromisoformat(log_time).astimezone(UTC).replace(tzinfo=None)
+
+
+def time_of(log: Row) -> datetime | None:
+    # The simulator tells a place in time even of the log that clients see without one.
+    return None if log["id"] == WITHOUT_TIME else instant(log["log_time"])
+
+
+def is_failure(log: Row) -> bool:
+    return log["status"] is None or log["status"] >= 400
+
+
+def only(rows: Iterable[Row], *names: str) -> list[tuple[Any, ...]]:
+    return [tuple(row[name] for name in names) for row in rows]
+
+
+def by_connector(logs: Iterable[Row]) -> dict[str, list[Row]]:
+    found = defaultdict(list)
+    for log in logs:
+        found[log["connector_identifier"]].append(log)
+    return found
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_both_databases_build_the_same_rows(built: Built, model: str) -> None:
+    rows = built.rows[model]
+
+    assert rows["duckdb"] == rows["postgres"]
+    assert rows["duckdb"]
+    assert {row["connector_key"] for row in rows["duckdb"]} <= {
+        f"{built.team_id}/{log['connector_identifier']}" for log in built.logs
+    }
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_each_column_is_documented(built: Built, model: str) -> None:
+    (path,) = PROJECT.glob(f"models/*/{model}.yml")
+    (documented,) = yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
+
+    assert [column["name"] for column in documented["columns"]] == list(built.rows[model]["duckdb"][0])
+    assert all(column["description"] for column in documented["columns"])
+
+
+def test_each_log_is_one_row(built: Built) -> None:
+    columns = ("connector_identifier", "id", "status", "event", "request", "duration_ms", "request_id")
+    rows = built.rows["stg_connector_logs"]["duckdb"]
+
+    expected = {(*(log.get(name) for name in columns), log["time"]) for log in built.logs}
+    assert set(only(rows, *columns, "log_time")) == expected
+    assert len(rows) == len(built.logs)
+
+
+def test_hours_count_what_the_logs_say(built: Built) -> None:
+    def class_of(log: Row) -> str:
+        match log["status"]:
+            case None:
+                return "unanswered"
+            case 401 | 403:
+                return "auth_errors"
+            case 429:
+                return "throttles"
+            case status:
+                return {4: "client_errors", 5: "server_errors"}.get(status // 100, "successes")
+
+    expected: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+    for log in built.logs:
+        if log["time"]:
+            hour = expected[log["connector_identifier"], log["time"].replace(minute=0, second=0, microsecond=0)]
+            refresh = log.get("event") == "auth.token.refresh"
+            hour["requests"] += 1
+            hour["failures"] += is_failure(log)
+            hour[class_of(log)] += 1
+            hour["token_refreshes"] += refresh
+            hour["failed_token_refreshes"] += refresh and is_failure(log)
+
+    rows = built.rows["connector_health_hourly"]["duckdb"]
+    assert {(row["connector_identifier"], row["log_hour"]) for row in rows} == expected.keys()
+    counts = {name for hour in expected.values() for name in hour} - {"successes"}
+    for row in rows:
+        hour = expected[row["connector_identifier"], row["log_hour"]]
+        assert {name: row[name] for name in counts} == {name: hour[name] for name in counts}
+    for name in counts:
+        assert any(hour[name] for hour in expected.values()), f"the logs don't test {name}"
+
+
+def test_percentiles_are_the_nearest_durations(built: Built) -> None:
+    durations = defaultdict(list)
+    for log in built.logs:
+        if log["time"] and log.get("duration_ms") is not None:
+            hour = log["time"].replace(minute=0, second=0, microsecond=0)
+            durations[log["connector_identifier"], hour].append(log["duration_ms"])
+
+    for row in built.rows["connector_health_hourly"]["duckdb"]:
+        ordered = sorted(durations[row["connector_identifier"], row["log_hour"]])
+        for percent in (50, 95, 99):
+            rank = -(-percent * len(ordered) // 100)
+            assert row[f"p{percent}_duration_ms"] == (ordered[rank - 1] if ordered else None)
+
+
+def test_incidents_last_from_a_failure_to_the_next_success(built: Built) -> None:
+    expected = []
+    for name, logs in sorted(by_connector(log for log in built.logs if log["time"]).items()):
+        failures: list[Row] = []
+        incidents: list[tuple[list[Row], datetime | None]] = []
+        for log in sorted(logs, key=lambda log: (log["time"], not is_failure(log), log["id"].encode())):
+            if is_failure(log):
+                failures.append(log)
+            elif failures:
+                incidents.append((failures, log["time"]))
+                failures = []
+        incidents += [(failures, None)] if failures else []
+        expected += [
+            (
+                name,
+                number,
+                of[0]["time"],
+                of[-1]["time"],
+                end,
+                end is None,
+                (end - of[0]["time"]).total_seconds() if end else None,
+                len(of),
+                of[0]["status"],
+                of[-1]["status"],
+                of[0].get("event"),
+                of[0].get("request"),
+                of[0]["id"],
+            )
+            for number, (of, end) in enumerate(incidents, 1)
+        ]
+
+    times = ("started_at", "last_failure_at", "ended_at", "is_open", "duration_seconds")
+    failures_of = ("failures", "first_status", "last_status", "first_event", "first_request", "first_log_id")
+    columns = ("connector_identifier", "incident_number", *times, *failures_of)
+    assert only(built.rows["connector_incidents"]["duckdb"], *columns) == expected
+    assert any(incident[5] for incident in expected), "the logs have no open incident"
+
+
+def test_ties_are_taken_apart_as_documented(built: Built) -> None:
+    rows = [row for row in built.rows["connector_incidents"]["duckdb"] if row["connector_identifier"] == "C8R21"]
+    times = [datetime(2026, 1, 31, hour) for hour in (9, 10)]  # noqa: DTZ001 - as the databases hold them
+
+    columns = ("started_at", "failures", "first_log_id", "last_status", "duration_seconds")
+    assert [row for row in only(rows, *columns) if row[0] in times] == [
+        (times[0], 1, "b", 500, 0.0),
+        (times[1], 4, "Z", 429, 0.000001),
+    ]
+
+
+def test_freshness_counts_back_from_the_newest_log(built: Built) -> None:
+    newest = max(log["time"] for log in built.logs if log["time"])
+
+    def latest(logs: Sequence[Row]) -> datetime | None:
+        return max((log["time"] for log in logs if log["time"]), default=None)
+
+    expected = []
+    for name, logs in sorted(by_connector(built.logs).items()):
+        last_day = [log for log in logs if log["time"] and log["time"] > newest - timedelta(hours=24)]
+        failures = [log for log in logs if is_failure(log)]
+        failed = sum(map(is_failure, last_day))
+        last = latest(logs)
+        expected.append(
+            {
+                "connector_key": f"{built.team_id}/{name}",
+                "team_id": built.team_id,
+                "connector_identifier": name,
+                "logs": len(logs),
+                "logs_without_time": sum(not log["time"] for log in logs),
+                "last_log_at": last,
+                "last_success_at": latest([log for log in logs if not is_failure(log)]),
+                "last_failure_at": latest(failures),
+                "team_last_log_at": newest,
+                "seconds_behind_team": (newest - last).total_seconds() if last else None,
+                "logs_24h": len(last_day),
+                "failures_24h": failed,
+                "share_of_failures_24h": failed / len(last_day) if last_day else None,
+            }
+        )
+
+    assert built.rows["connector_freshness"]["duckdb"] == expected
+
+
+def test_the_source_is_as_fresh_as_its_newest_log(built: Built) -> None:
+    newest = max(log["time"] for log in built.logs if log["time"])
+
+    assert {target: instant(time) for target, time in built.newest_log.items()} == {
+        "duckdb": newest,
+        "postgres": newest,
+    }
+
+
+def test_dbt_tells_nobody_that_it_runs(built: Built) -> None:
+    assert built.rows
+    # dbt writes who it takes the user for where it would say so.
+    assert not (PROJECT / ".user.yml").exists()
+
+
+def test_the_query_of_the_readme_tells_what_is_broken(built: Built) -> None:
+    began = instant("2026-01-31T11:59:59.999998Z")
+
+    for answer in built.answers.values():
+        assert answer[0] == ("A5K09", began, None, 2, "no_answer", None, None)
+        assert answer == built.answers["duckdb"]
+    assert len(built.answers["duckdb"]) > 1
