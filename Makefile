@@ -23,13 +23,14 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH MELTANO_PROJECT_ROOT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo lint test test-tap test-long audit zizmor lock package bench clean
+.PHONY: help install demo lint test test-dbt test-tap test-long audit zizmor lock package bench clean
 
 help:
 	@echo "make demo       run the real Meltano job against a simulated API and show what the logs tell"
 	@echo "make test       check style and types, and run all tests"
 	@echo "make lint       check style, types and workflows"
 	@echo "make test-long  the same tests with more kills and more examples, in a quarter of an hour"
+	@echo "make test-dbt   build the models of examples/dbt in two databases and test them"
 	@echo "make package    build the distributions into dist/"
 	@echo "make audit      look the locked packages up among known vulnerabilities"
 	@echo "make lock       lock the packages of pyproject.toml; with UPGRADE=--upgrade, their newest releases"
@@ -51,17 +52,21 @@ lint: .venv/.installed
 	.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@( $(AUDIT) ) >/dev/null 2>&1 || echo "Not audited: a locked package is vulnerable, or there is no network. See make audit."
 
-test: install lint .venv-dbt/.installed
+test: install lint
 	@# Large, and of no use where the system has a PostgreSQL of its own.
 	@.venv/bin/python tests/postgres.py >/dev/null 2>&1 || .venv/bin/$(INSTALL) requirements/postgres.txt
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long
 	@rm -f .coverage*
-	.venv/bin/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not long"
+	.venv/bin/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not long and not dbt"
 	@.venv/bin/python -m coverage combine --quiet
 	.venv/bin/python -m coverage report
 
 test-long: .venv/.installed
 	LONG_TESTS=1 .venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long --timeout 3600 --durations 0
+
+test-dbt: install .venv-dbt/.installed
+	@.venv/bin/python tests/postgres.py >/dev/null 2>&1 || .venv/bin/$(INSTALL) requirements/postgres.txt
+	.venv/bin/python -m pytest -m dbt
 
 # What needs neither Meltano nor DuckDB nor dbt, for Pythons that those don't know yet.
 test-tap: .venv/.installed

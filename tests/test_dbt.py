@@ -58,7 +58,7 @@ OPEN_INCIDENT: list[Row] = [
 NEWEST: list[Row] = [{"id": "newest", "log_time": "2026-01-31T12:00:00Z", "status": 200}]
 
 # It takes eight processes, and the machine may be busy.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.dbt, pytest.mark.timeout(400)]
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def run_dbt(folder: Path, settings: dict[str, str], target: str, *arguments: str
     foreign = ("DBT_", "PG", "TARGET_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     places = ("--project-dir", PROJECT, "--profiles-dir", PROJECT, "--target-path", folder / f"target-{target}")
-    assert DBT.exists(), "dbt is not installed in this folder: `make .venv-dbt/.installed` does it, as does `make test`"
+    assert DBT.exists(), "dbt is not installed in this folder: `make test-dbt` does it"
     done = subprocess.run(
         [DBT, *arguments, "--target", target, *places, "--log-path", folder / "logs"],
         cwd=folder,
