@@ -159,11 +159,14 @@ class Walk:
 
     def _descend(self) -> None:
         """Ask for what lies below a burst, further down each time."""
-        if self._below is None or self._descents == len(_DESCENTS):
-            raise StuckError
-        self.before = self._below - _DESCENTS[self._descents]
-        self._descents += 1
-        self.done |= self.before < FIRST
+        asked = END if self.before is None else self.before
+        while self._below is not None and self._descents < len(_DESCENTS):
+            self.before = self._below - _DESCENTS[self._descents]
+            self._descents += 1
+            self.done |= self.before < FIRST
+            if self.before < asked:  # else its answer is known
+                return
+        raise StuckError
 
     def _deliver(self, places: Sequence[int], instants: Sequence[int | None], cut: int) -> Step:
         """Deliver what the interval holds at `cut` and newer, and shrink it to what is older."""

