@@ -326,15 +326,19 @@ def test_a_run_that_waits_for_the_api_stops_at_once(simulator: Simulator, tmp_pa
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
+        written = read_records(process, 1)
         line = ""
         while "Trying again in 3" not in line:
             line = process.stderr.readline()
             assert line
         process.send_signal(signal.SIGTERM)
-        stdout, stderr = process.communicate(timeout=20)
-    result = Run(process.returncode, stdout, stderr)
+        written += process.stdout.read()
+        stderr = process.stderr.read()
+        process.wait(timeout=20)
+    result = Run(process.returncode, written, stderr)
     assert result.exit_code == 143
     assert_told_plainly(result)
+    assert result.ids
     assert result.messages[-1]["type"] == "STATE"
 
 
