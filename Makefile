@@ -23,7 +23,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH MELTANO_PROJECT_ROOT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo lint test test-dbt test-tap test-long audit zizmor lock package bench clean
+.PHONY: help install demo lint postgres test test-dbt test-tap test-long audit zizmor lock package bench clean
 
 help:
 	@echo "make demo       run the real Meltano job against a simulated API and show what the logs tell"
@@ -52,9 +52,11 @@ lint: .venv/.installed
 	.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@( $(AUDIT) ) >/dev/null 2>&1 || echo "Not audited: a locked package is vulnerable, or there is no network. See make audit."
 
-test: install lint
-	@# Large, and of no use where the system has a PostgreSQL of its own.
+# Large, and of no use where the system has a PostgreSQL of its own.
+postgres: .venv/.installed
 	@.venv/bin/python tests/postgres.py >/dev/null 2>&1 || .venv/bin/$(INSTALL) requirements/postgres.txt
+
+test: install lint postgres
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long
 	@rm -f .coverage*
 	.venv/bin/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not long and not dbt"
@@ -64,8 +66,7 @@ test: install lint
 test-long: .venv/.installed
 	LONG_TESTS=1 .venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long --timeout 3600 --durations 0
 
-test-dbt: install .venv-dbt/.installed
-	@.venv/bin/python tests/postgres.py >/dev/null 2>&1 || .venv/bin/$(INSTALL) requirements/postgres.txt
+test-dbt: install postgres .venv-dbt/.installed
 	.venv/bin/python -m pytest -m dbt
 
 # What needs neither Meltano nor DuckDB nor dbt, for Pythons that those don't know yet.
@@ -115,8 +116,8 @@ clean:
 	@.venv-meltano/bin/$(INSTALL) requirements/meltano.txt
 	@touch $@
 
-# Only the tests and those who run the example project need it.
-.venv-dbt/.installed: requirements/dbt.txt | .venv/.installed
+# Only `make test-dbt` and those who run the example project need it.
+.venv-dbt/.installed: requirements/dbt.txt requirements/pip.txt | .venv/.installed
 	@echo "Installing dbt into .venv-dbt ..."
 	@.venv/bin/python -m venv .venv-dbt
 	@.venv-dbt/bin/$(INSTALL) requirements/pip.txt

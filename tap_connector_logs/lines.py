@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from base64 import b64encode
+from functools import cache
 from html.entities import codepoint2name
 
 from typing_extensions import override
@@ -30,8 +31,8 @@ class _Secret:
     def __init__(self, secret: str) -> None:
         """Prepare the search."""
         characters = [_in_any_form(character) for character in secret]
-        self._begin = re.compile("".join(characters[:_FEWEST_CHARACTERS]), re.IGNORECASE)
-        self._rest = [re.compile(character, re.IGNORECASE) for character in characters[_FEWEST_CHARACTERS:]]
+        self._begin = re.compile("".join(form.pattern for form in characters[:_FEWEST_CHARACTERS]), re.IGNORECASE)
+        self._rest = characters[_FEWEST_CHARACTERS:]
 
     def mask(self, text: str) -> str:
         """Return the text with the secret replaced."""
@@ -47,7 +48,8 @@ class _Secret:
         return "".join(parts) + text[done:] if parts else text
 
 
-def _in_any_form(character: str) -> str:
+@cache  # a credential may be long, but of few characters
+def _in_any_form(character: str) -> re.Pattern[str]:
     r"""Return a pattern of a character: as it is, and as URLs, JSON, Python, HTML and shells quote it.
 
     Of backslashes there may be any number: what is quoted may be quoted again.
@@ -61,7 +63,7 @@ def _in_any_form(character: str) -> str:
         forms.append(f"&{name};")
     if character == " ":
         forms.append(r"\+")
-    return rf"\\*(?:{'|'.join(forms)})"
+    return re.compile(rf"\\*(?:{'|'.join(forms)})", re.IGNORECASE)
 
 
 # Hiding has to work wherever a line is made, in libraries too, and logging is one for the whole process.
