@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from tap_connector_logs.errors import InputError, Interrupted, OutputError, TapError
+from tap_connector_logs.errors import ExitCode, InputError, Interrupted, OutputError, TapError
 from tap_connector_logs.inputs import may_be_a_file
 from tap_connector_logs.lines import guard, hide, printable
 from tap_connector_logs.settings import CREDENTIALS, ENV_PREFIX, wrong_settings
@@ -39,7 +39,7 @@ def _run() -> int:
         return InputError.exit_code
     except Exception:
         logger.critical("This is a defect of the tap. Please report it, with all that follows.", exc_info=True)
-        return 1
+        return ExitCode.FAILED
     return code or 0
 
 

@@ -4,11 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from typing import Self
 
 from typing_extensions import override
 
 _MOST_NAMES = 10
 _FORBIDDEN = 403
+
+
+class ExitCode(IntEnum):
+    """What the process ends with. The numbers are those of sysexits.h, and of shells where a signal ends a run.
+
+    Attributes:
+        when: What has happened.
+        advice: What to do about it.
+    """
+
+    when: str
+    advice: str
+
+    def __new__(cls, code: int, when: str, advice: str) -> Self:
+        """Make a member that is its number."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.when = when
+        member.advice = advice
+        return member
+
+    COMPLETE = 0, "all that the API can give is delivered, or as much as `max_requests` allows", "nothing"
+    FAILED = (
+        1,
+        "some connectors failed, each is named, the others are complete; or the output can't be written; or a defect",
+        "read the log",
+    )
+    WRONG_INPUT = 64, "wrong settings, state, catalog or command line", "change what the last line says"
+    UNREADABLE_ANSWERS = 65, "answers that can't be understood", "try later; if it goes on, the API has changed"
+    UNREACHABLE = 69, "the API can't be reached, after all retries", "try later"
+    RATE_LIMITED = (
+        75,
+        "the rate limit asks for a longer wait than `max_wait_seconds`",
+        "run again after the time in the last line",
+    )
+    CREDENTIAL_REFUSED = 77, "the credential is refused", "check key, scopes and team"
+    INTERRUPTED = 130, "interrupted with Ctrl-C", "run again"
+    TERMINATED = 143, "told to stop with SIGTERM", "run again"
 
 
 class TapError(Exception):
@@ -19,7 +59,7 @@ class TapError(Exception):
         may_pass: Whether the same request may succeed a little later.
     """
 
-    exit_code = 1
+    exit_code: int = ExitCode.FAILED
     may_pass = False
 
     def __init__(self, text: str, *, may_pass: bool = False) -> None:
@@ -31,19 +71,19 @@ class TapError(Exception):
 class InputError(TapError):
     """The settings, the state or the catalog can't be used."""
 
-    exit_code = 64
+    exit_code = ExitCode.WRONG_INPUT
 
 
 class UnreadableAnswerError(TapError):
     """The API answered something that is neither logs nor an error it documents."""
 
-    exit_code = 65
+    exit_code = ExitCode.UNREADABLE_ANSWERS
 
 
 class UnreachableError(TapError):
     """The API did not answer."""
 
-    exit_code = 69
+    exit_code = ExitCode.UNREACHABLE
 
 
 class RefusedError(TapError):
@@ -79,7 +119,7 @@ class ConnectorError(RefusedError):
 class CredentialError(RefusedError):
     """The API refuses the credential, or the credential the team."""
 
-    exit_code = 77
+    exit_code = ExitCode.CREDENTIAL_REFUSED
     advice = (
         "Check api_key or bearer_token: it must be valid, belong to the team of team_id, and have the scopes "
         "cb_logs_read and, where connector_identifiers is not set, cb_connectors_read."
@@ -89,7 +129,7 @@ class CredentialError(RefusedError):
 class ServerError(RefusedError):
     """The API failed (408, 5xx)."""
 
-    exit_code = 69
+    exit_code = ExitCode.UNREACHABLE
     may_pass = True
     advice = "If this goes on, ask Supermetrics support, with the request_id."
 
@@ -101,7 +141,7 @@ class RateLimitError(RefusedError):
         retry_after: Seconds to wait as the API states them, or None when it doesn't.
     """
 
-    exit_code = 75
+    exit_code = ExitCode.RATE_LIMITED
     may_pass = True
     retry_after: float | None = None
 
