@@ -23,7 +23,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH MELTANO_PROJECT_ROOT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo lint postgres test test-dbt test-tap test-long audit zizmor lock package bench clean
+.PHONY: help install demo docs lint postgres test test-dbt test-docs test-tap test-long audit zizmor lock package bench clean
 
 help:
 	@echo "make demo       run the real Meltano job against a simulated API and show what the logs tell"
@@ -31,6 +31,8 @@ help:
 	@echo "make lint       check style, types and workflows"
 	@echo "make test-long  the same tests with more kills and more examples, in a quarter of an hour"
 	@echo "make test-dbt   build the models of examples/dbt in two databases and test them"
+	@echo "make test-docs  run each command of the documents"
+	@echo "make docs       make the site of docs/"
 	@echo "make package    build the distributions into dist/"
 	@echo "make audit      look the locked packages up among known vulnerabilities"
 	@echo "make lock       lock the packages of pyproject.toml; with UPGRADE=--upgrade, their newest releases"
@@ -59,7 +61,7 @@ postgres: .venv/.installed
 test: install lint postgres
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long
 	@rm -f .coverage*
-	.venv/bin/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not long and not dbt"
+	.venv/bin/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not commands and not dbt and not long"
 	@.venv/bin/python -m coverage combine --quiet
 	.venv/bin/python -m coverage report
 
@@ -69,10 +71,18 @@ test-long: .venv/.installed
 test-dbt: install postgres .venv-dbt/.installed
 	.venv/bin/python -m pytest -m dbt
 
+# Each page has a checkout of its own, with what is installed here.
+test-docs: install docs .venv-dbt/.installed
+	.venv/bin/python -m pytest -m commands
+
 # What needs neither Meltano nor DuckDB nor dbt, for Pythons that those don't know yet.
 test-tap: .venv/.installed
-	.venv/bin/python -m pytest $(SIDE_BY_SIDE) --ignore tests/test_dbt.py --ignore tests/test_demo.py \
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE) --ignore tests/test_commands.py --ignore tests/test_dbt.py --ignore tests/test_demo.py \
 		--ignore tests/test_meltano.py
+
+docs: .venv-docs/.installed
+	.venv-docs/bin/python -m sphinx --fail-on-warning --nitpicky --quiet --fresh-env docs docs/_build
+	@echo "The pages are in docs/_build: open index.html."
 
 audit: .venv/.installed
 	@$(AUDIT)
@@ -89,6 +99,7 @@ lock: .venv/.installed
 	$(COMPILE) --group meltano --output-file requirements/meltano.txt
 	$(COMPILE) --group postgres --constraint requirements/dev.txt --output-file requirements/postgres.txt
 	$(COMPILE) --group dbt --output-file requirements/dbt.txt
+	$(COMPILE) --group docs --output-file requirements/docs.txt
 	$(COMPILE) --group lock --output-file requirements/lock.txt
 	$(COMPILE) --group pip --output-file requirements/pip.txt
 
@@ -97,8 +108,8 @@ bench: .venv/.installed
 	.venv/bin/python -m benchmarks $(BENCH)
 
 clean:
-	rm -rf dist .venv .venv-bench .venv-dbt .venv-meltano .meltano/.installed .meltano/extractors .meltano/loaders .meltano/run output/demo
-	rm -rf .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache examples/dbt/logs examples/dbt/target
+	rm -rf dist .venv .venv-bench .venv-dbt .venv-docs .venv-meltano .meltano/.installed .meltano/extractors .meltano/loaders .meltano/run output/demo
+	rm -rf .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/_build examples/dbt/logs examples/dbt/target
 
 .venv/.installed: requirements/dev.txt requirements/pip.txt pyproject.toml
 	@echo "Installing the tap and its tools into .venv ..."
@@ -114,6 +125,13 @@ clean:
 	@.venv/bin/python -m venv .venv-meltano
 	@.venv-meltano/bin/$(INSTALL) requirements/pip.txt
 	@.venv-meltano/bin/$(INSTALL) requirements/meltano.txt
+	@touch $@
+
+.venv-docs/.installed: requirements/docs.txt requirements/pip.txt pyproject.toml | .venv/.installed
+	@echo "Installing Sphinx into .venv-docs ..."
+	@.venv/bin/python -m venv .venv-docs
+	@.venv-docs/bin/$(INSTALL) requirements/pip.txt
+	@.venv-docs/bin/$(INSTALL) requirements/docs.txt
 	@touch $@
 
 # Only `make test-dbt` and those who run the example project need it.

@@ -1,19 +1,28 @@
-"""The tables of the README, made of the schemas and the measurements: `python -m tests.readme` writes them."""
+"""What the documents take from the code and the measurements: `python -m tests.documents` writes it."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from singer_sdk.helpers.types import TapState
+
+from tap_connector_logs.backlog import Backlog, Interval, Seam, digest
+from tap_connector_logs.errors import ExitCode
+from tap_connector_logs.instants import parse_instant
 from tap_connector_logs.settings import CONFIG_SCHEMA
+from tap_connector_logs.state import Bookmarks
 from tap_connector_logs.streams import ConnectorLogsStream, ConnectorsStream
 from tap_connector_logs.tap import TapConnectorLogs
 
-README = Path(__file__).resolve().parent.parent / "README.md"
-RESULTS = README.parent / "benchmarks" / "RESULTS.md"
+REPOSITORY = Path(__file__).resolve().parent.parent
+DOCS = REPOSITORY / "docs"
+RESULTS = REPOSITORY / "benchmarks" / "RESULTS.md"
 
-# A column of the README, and where it comes from: the work, the column there, and the scene if there are several.
+# A column of the table of measurements, and where it comes from: work, column there, and scene if there are several.
 _MEASURED = (
     ("CPU seconds for 200,000 logs", "a", "CPU s", None),
     ("seconds for 100,000 logs at 0.2 s an answer", "b", "seconds", None),
@@ -43,7 +52,7 @@ def streams_tables() -> str:
         method = "incremental on `log_time`" if stream is ConnectorLogsStream else "full table"
         selected = "selected" if stream.selected_by_default else "not selected"
         rows = [
-            f"### `{stream.name}`",
+            f"## `{stream.name}`",
             "",
             f"Key {key}; {method}; {selected} by default.",
             "",
@@ -85,16 +94,54 @@ def _kind(schema: dict[str, Any]) -> str:
     return f"{kind}, secret" if schema.get("secret") else kind
 
 
-def with_tables(text: str) -> str:
-    """Return the text of the README with its tables as they should be."""
-    for name, table in (
-        ("settings", settings_table()),
-        ("streams", streams_tables()),
-        ("benchmarks", benchmarks_table()),
-    ):
+def exit_codes_table() -> str:
+    """Return a row for each exit code."""
+    rows = [f"| {int(code)} | {code.when} | {code.advice} |" for code in ExitCode]
+    return "\n".join(["| code | when | what to do |", "| --- | --- | --- |", *rows])
+
+
+def example_state() -> str:
+    """Return the state of a run that was cut: it has every field that there is."""
+    backlog = Backlog(
+        newest=_instant("2025-01-03T09:30:00.500000Z"),
+        intervals=[Interval(_instant("2025-01-01T00:00:00Z"), _instant("2025-01-02T12:00:00Z"))],
+        seams=[
+            Seam(
+                since=_instant("2025-01-03T09:20:00.500000Z"),
+                newest=_instant("2025-01-03T09:30:00.500000Z"),
+                digests=[digest("123-foo"), digest("122-foo")],
+            )
+        ],
+        undated=[digest("121-foo")],
+    )
+    state: TapState = {}
+    Bookmarks(state).save(936506, "T3S70", backlog)
+    return f"```json\n{json.dumps(state, indent=2)}\n```"
+
+
+def _instant(text: str) -> int:
+    instant = parse_instant(text)
+    assert instant is not None
+    return instant
+
+
+PARTS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
+    DOCS / "reference" / "settings.md": {"settings": settings_table},
+    DOCS / "reference" / "streams.md": {"streams": streams_tables},
+    DOCS / "reference" / "state.md": {"state": example_state},
+    DOCS / "reference" / "exit-codes.md": {"exit codes": exit_codes_table},
+    DOCS / "speed.md": {"benchmarks": benchmarks_table},
+}
+"""The documents that have parts made here, between comments that name them."""
+
+
+def with_parts(path: Path) -> str:
+    """Return the text of a document with its parts as they should be."""
+    text = path.read_text(encoding="utf-8")
+    for name, part in PARTS[path].items():
         text, found = re.subn(
             rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end of {name} -->)",
-            lambda match, table=table: f"{match[1]}\n{table}\n\n{match[2]}",  # type: ignore[misc]
+            lambda match, part=part: f"{match[1]}\n{part()}\n\n{match[2]}",  # type: ignore[misc]
             text,
             flags=re.DOTALL,
         )
@@ -102,5 +149,11 @@ def with_tables(text: str) -> str:
     return text
 
 
+def documents() -> dict[Path, str]:
+    """Return the text that each document should have, of all that are made here in part."""
+    return {path: with_parts(path) for path in PARTS}
+
+
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, text in documents().items():
+        path.write_text(text, encoding="utf-8")

@@ -1,21 +1,54 @@
-"""The README says what the code does."""
+"""What the documents say is what the code does."""
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+import signal
+from pathlib import Path
+
+import pytest
 
 from tap_connector_logs import errors
-from tests.readme import README, with_tables
+from tests.documents import DOCS, PARTS, REPOSITORY, documents, example_state
+
+PAGES = sorted(
+    path
+    for path in REPOSITORY.rglob("*.md")
+    if not any(part.startswith((".", "_")) for part in path.relative_to(REPOSITORY).parts[:-1])
+)
 
 
-def test_its_tables_are_those_of_the_schemas() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert with_tables(text) == text
+def test_what_is_made_of_the_code_is_up_to_date() -> None:
+    for path, text in documents().items():
+        assert path.read_text(encoding="utf-8") == text, f"run `python -m tests.documents` for {path.name}"
+    assert PARTS
 
 
-def test_it_lists_each_exit_code() -> None:
-    rows = re.findall(r"^\| ([0-9, ]+) \| ", README.read_text(encoding="utf-8"), re.MULTILINE)
-    listed = {int(code) for row in rows for code in row.split(",")}
+def test_each_end_of_a_run_has_an_exit_code_that_is_told() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.TapError)]
-    signals = {errors.Interrupted(number).exit_code for number in (2, 15)}
-    assert listed == {0} | {kind.exit_code for kind in kinds} | signals
+    signals = {errors.Interrupted(number).exit_code for number in (signal.SIGINT, signal.SIGTERM)}
+    assert set(errors.ExitCode) == {0} | {kind.exit_code for kind in kinds} | signals
+
+
+def test_each_field_of_the_state_is_explained() -> None:
+    fields = set(re.findall(r'"(\w+)":', example_state()))
+    page = (DOCS / "reference" / "state.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == fields
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_each_target_of_make_that_a_page_names_is_there(page: Path) -> None:
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([\w./-]+):(?!=)", makefile, re.MULTILINE))
+    code = re.findall(r"```sh\n(.*?)```|`(make [^`]+)`", page.read_text(encoding="utf-8"), re.DOTALL)
+    named = [words for block, inline in code for words in re.findall(r"\bmake ([^#\n]+)", block or inline)]
+    for words in named:
+        assert {word for word in shlex.split(words) if "=" not in word} <= targets, words
+
+
+def test_each_example_of_json_is_json() -> None:
+    for page in PAGES:
+        for example in re.findall(r"```json\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            json.loads(example)

@@ -19,6 +19,7 @@ GROUPS = PROJECT["dependency-groups"]
 LISTS = {
     "dbt": GROUPS["dbt"],
     "dev": [*PROJECT["project"]["dependencies"], *GROUPS["dev"]],
+    "docs": GROUPS["docs"],
     "lock": GROUPS["lock"],
     "meltano": GROUPS["meltano"],
     "pip": GROUPS["pip"],
