@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from tap_connector_logs.settings import CONFIG_SCHEMA
 from tap_connector_logs.state import Bookmarks
 from tap_connector_logs.streams import ConnectorLogsStream, ConnectorsStream
 from tap_connector_logs.tap import TapConnectorLogs
+from tests.hub_entry import hub_entry, written
+from tests.tap_process import COMMAND
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DOCS = REPOSITORY / "docs"
@@ -149,9 +152,16 @@ def with_parts(path: Path) -> str:
     return text
 
 
+def about() -> dict[str, Any]:
+    """Return what `tap-connector-logs --about` says."""
+    done = subprocess.run([*COMMAND, "--about", "--format=json"], capture_output=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
 def documents() -> dict[Path, str]:
-    """Return the text that each document should have, of all that are made here in part."""
-    return {path: with_parts(path) for path in PARTS}
+    """Return the text that each document should have, of all that are made here in part or as a whole."""
+    return {path: with_parts(path) for path in PARTS} | {REPOSITORY / "plugin.yaml": written(hub_entry(about()))}
 
 
 if __name__ == "__main__":

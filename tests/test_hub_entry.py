@@ -1,0 +1,79 @@
+"""The entry for Meltano Hub is one that Meltano can use."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from demo.meltano import MELTANO, REPOSITORY, check_installation
+from tap_connector_logs.settings import parse_settings
+from tests.documents import about
+from tests.hub_entry import HUB_METADATA
+
+ENTRY: dict[str, Any] = yaml.safe_load((REPOSITORY / "plugin.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def extractor_schema() -> Draft202012Validator:
+    """What the installed Meltano says of an extractor."""
+    check_installation()
+    (path,) = MELTANO.parent.parent.glob("lib/python3*/site-packages/meltano/schemas/meltano.schema.json")
+    schema = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return Draft202012Validator({"$ref": "#/$defs/plugins/extractors", "$defs": schema["$defs"]})
+
+
+def test_meltano_knows_all_of_it_but_what_the_hub_shows(extractor_schema: Draft202012Validator) -> None:
+    definition = {name: value for name, value in ENTRY.items() if name not in HUB_METADATA}
+
+    extractor_schema.validate(definition)
+    assert not extractor_schema.is_valid(ENTRY), "Meltano knows what the Hub shows, so HUB_METADATA is too large"
+    assert not extractor_schema.is_valid(definition | {"settings": [{"name": "team_id", "kind": "number"}]})
+
+
+def test_what_the_hub_shows_is_text() -> None:
+    assert ENTRY.keys() >= HUB_METADATA
+    for name in HUB_METADATA - {"keywords"}:
+        assert isinstance(ENTRY[name], str), name
+        assert ENTRY[name].strip(), name
+    assert ENTRY["keywords"] == sorted(ENTRY["keywords"])
+
+
+def test_each_of_its_groups_of_settings_suffices() -> None:
+    examples = {"api_key": "key", "bearer_token": "token", "team_id": 1}
+    for group in ENTRY["settings_group_validation"]:
+        parse_settings({name: examples[name] for name in group}, about()["settings"])
+
+
+def test_meltano_yml_defines_the_plugin_likewise() -> None:
+    project = yaml.safe_load((REPOSITORY / "meltano.yml").read_text(encoding="utf-8"))
+    (extractor,) = project["plugins"]["extractors"]
+    local = {"pip_url": "-e .", "log_parser": "singer-sdk"}
+
+    assert {name: extractor[name] for name in local} == local
+    shared = ENTRY.keys() - HUB_METADATA - {"variant", "description", "pip_url"}
+    assert extractor == {name: ENTRY[name] for name in shared} | local
+
+
+def test_meltano_adds_it_and_learns_its_settings(tmp_path: Path) -> None:
+    check_installation()
+
+    def meltano(*arguments: str) -> str:
+        done = subprocess.run(
+            [MELTANO, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    (tmp_path / "meltano.yml").write_text("project_id: hub-entry\nsend_anonymous_usage_stats: false\n")
+    meltano(
+        "add", "--no-install", "--plugin-type=extractor", "--from-ref", f"{REPOSITORY / 'plugin.yaml'}", ENTRY["name"]
+    )
+    told = meltano("config", "list", ENTRY["name"], "--all")
+
+    for setting in about()["settings"]["properties"].values():
+        assert f"{setting['title']}: {setting['description']}" in told
