@@ -36,11 +36,11 @@ _MEASURED = (
 
 def settings_table() -> str:
     """Return a row for each of the tap's own settings."""
-    rows = ["| setting | type | default | meaning |", "| --- | --- | --- | --- |"]
+    rows = ["| setting | type | meaning |", "| --- | --- | --- |"]
     for name, setting in CONFIG_SCHEMA["properties"].items():
-        default = f"`{setting['default']}`" if "default" in setting else ""
+        default = f" Default: `{setting['default']}`." if "default" in setting else ""
         description = setting["description"].replace("|", "\\|")
-        rows.append(f"| `{name}` | {_kind(setting)} | {default} | {description} |")
+        rows.append(f"| `{name}` | {_kind(setting)} | {description}{default} |")
     builtin: dict[str, Any] = {}
     TapConnectorLogs.append_builtin_config(builtin)
     names = [f"`{name}`" for name in builtin["properties"]]
