@@ -108,7 +108,7 @@ bench: .venv/.installed
 	.venv/bin/python -m benchmarks $(BENCH)
 
 clean:
-	rm -rf dist .venv .venv-bench .venv-dbt .venv-docs .venv-meltano .meltano/.installed .meltano/extractors .meltano/loaders .meltano/run output/demo
+	rm -rf dist .venv .venv-* .meltano/.installed .meltano/extractors .meltano/loaders .meltano/run output/demo
 	rm -rf .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/_build examples/dbt/logs examples/dbt/target
 
 .venv/.installed: requirements/dev.txt requirements/pip.txt pyproject.toml
@@ -120,26 +120,12 @@ clean:
 	@.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv-meltano/.installed: requirements/meltano.txt requirements/pip.txt | .venv/.installed
-	@echo "Installing Meltano into .venv-meltano ..."
-	@.venv/bin/python -m venv .venv-meltano
-	@.venv-meltano/bin/$(INSTALL) requirements/pip.txt
-	@.venv-meltano/bin/$(INSTALL) requirements/meltano.txt
-	@touch $@
-
-.venv-docs/.installed: requirements/docs.txt requirements/pip.txt pyproject.toml | .venv/.installed
-	@echo "Installing Sphinx into .venv-docs ..."
-	@.venv/bin/python -m venv .venv-docs
-	@.venv-docs/bin/$(INSTALL) requirements/pip.txt
-	@.venv-docs/bin/$(INSTALL) requirements/docs.txt
-	@touch $@
-
-# Only `make test-dbt` and those who run the example project need it.
-.venv-dbt/.installed: requirements/dbt.txt requirements/pip.txt | .venv/.installed
-	@echo "Installing dbt into .venv-dbt ..."
-	@.venv/bin/python -m venv .venv-dbt
-	@.venv-dbt/bin/$(INSTALL) requirements/pip.txt
-	@.venv-dbt/bin/$(INSTALL) requirements/dbt.txt
+# What would hold back the tap's own packages, or is of no use to it, has an environment of its own.
+.venv-%/.installed: requirements/%.txt requirements/pip.txt | .venv/.installed
+	@echo "Installing $* into .venv-$* ..."
+	@.venv/bin/python -m venv .venv-$*
+	@.venv-$*/bin/$(INSTALL) requirements/pip.txt
+	@.venv-$*/bin/$(INSTALL) requirements/$*.txt
 	@touch $@
 
 .meltano/.installed: meltano.yml pyproject.toml .venv-meltano/.installed
