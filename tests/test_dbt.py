@@ -305,6 +305,7 @@ def test_freshness_counts_back_from_the_newest_log(built: Built) -> None:
     for name, logs in sorted(by_connector(built.logs).items()):
         last_day = [log for log in logs if log["time"] and log["time"] > newest - timedelta(hours=24)]
         failures = [log for log in logs if is_failure(log)]
+        durations = sorted(log["duration_ms"] for log in last_day if log.get("duration_ms") is not None)
         failed = sum(map(is_failure, last_day))
         last = latest(logs)
         expected.append(
@@ -321,6 +322,8 @@ def test_freshness_counts_back_from_the_newest_log(built: Built) -> None:
                 "seconds_behind_team": (newest - last).total_seconds() if last else None,
                 "logs_24h": len(last_day),
                 "failures_24h": failed,
+                "throttles_24h": sum(log["status"] == 429 for log in last_day),
+                "p95_duration_ms_24h": durations[-(-95 * len(durations) // 100) - 1] if durations else None,
                 "share_of_failures_24h": failed / len(last_day) if last_day else None,
             }
         )
