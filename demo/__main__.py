@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from demo.meltano import MELTANO, REPOSITORY, MeltanoError, Project
-from demo.report import Run, connectors_table, log_keys, runs_table
+from demo.tables import Run, connectors_table, log_keys, runs_table
 from simulator.process import Simulator
 
 JOB = "connector-logs-to-duckdb"

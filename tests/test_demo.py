@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from demo.meltano import REPOSITORY
-from demo.report import Run, connectors_table, runs_table
+from demo.tables import Run, connectors_table, runs_table
 
 LOGS = """
 CREATE SCHEMA tap_connector_logs;

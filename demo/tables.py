@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-_QUERY = Path(__file__).with_name("report.sql")
+_QUERY = Path(__file__).with_name("connectors.sql")
 _LOGS = "tap_connector_logs.connector_logs"
 
 
