@@ -17,13 +17,14 @@ GROUPS = PROJECT["dependency-groups"]
 
 # The lists of packages, and what each is made of.
 LISTS = {
-    "dbt": GROUPS["dbt"],
+    "browser": GROUPS["browser"],
     "dev": [*PROJECT["project"]["dependencies"], *GROUPS["dev"]],
     "docs": GROUPS["docs"],
     "lock": GROUPS["lock"],
     "meltano": GROUPS["meltano"],
     "pip": GROUPS["pip"],
     "postgres": GROUPS["postgres"],
+    "report": GROUPS["report"],
 }
 
 
