@@ -23,16 +23,19 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH MELTANO_PROJECT_ROOT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo docs lint postgres test test-dbt test-docs test-tap test-long audit zizmor lock package bench clean
+.PHONY: help install demo report screenshot docs lint postgres test test-dbt test-docs test-report test-tap test-long audit zizmor lock package bench clean
 
 help:
 	@echo "make demo       run the real Meltano job against a simulated API and show what the logs tell"
+	@echo "make report     build the models of examples/dbt and write the health report, output/report.html"
 	@echo "make test       check style and types, and run all tests"
 	@echo "make lint       check style, types and workflows"
 	@echo "make test-long  the same tests with more kills and more examples, in a quarter of an hour"
-	@echo "make test-dbt   build the models of examples/dbt in two databases and test them"
+	@echo "make test-dbt   build the models of examples/dbt in two databases, and test them and the report"
 	@echo "make test-docs  run each command of the documents"
+	@echo "make test-report  look at the report in a browser, which must be there"
 	@echo "make docs       make the site of docs/"
+	@echo "make screenshot take pictures of the demo's report for the README"
 	@echo "make package    build the distributions into dist/"
 	@echo "make audit      look the locked packages up among known vulnerabilities"
 	@echo "make lock       lock the packages of pyproject.toml; with UPGRADE=--upgrade, their newest releases"
@@ -44,6 +47,12 @@ install: .venv/.installed .meltano/.installed
 
 demo: install
 	@.venv/bin/python -m demo
+
+report: install
+	@.venv-meltano/bin/meltano run report
+
+screenshot: demo
+	@.venv/bin/python -m report.screenshot
 
 lint: .venv/.installed
 	.venv/bin/python -m ruff check
@@ -61,24 +70,30 @@ postgres: .venv/.installed
 test: install lint postgres
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long
 	@rm -f .coverage*
-	.venv/bin/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not commands and not dbt and not long"
+	.venv/bin/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not (browser or commands or dbt or long)"
 	@.venv/bin/python -m coverage combine --quiet
 	.venv/bin/python -m coverage report
 
 test-long: .venv/.installed
 	LONG_TESTS=1 .venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long --timeout 3600 --durations 0
 
-test-dbt: install postgres .venv-dbt/.installed
-	.venv/bin/python -m pytest -m dbt
+test-dbt: install postgres
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m dbt
+
+# The browser is the system's; what drives it is large, and of no use but here.
+test-report: install
+	@.venv/bin/python -m report.browser >/dev/null
+	@.venv/bin/$(INSTALL) requirements/browser.txt
+	.venv/bin/python -m pytest -m browser
 
 # Each page has a checkout of its own, with what is installed here.
-test-docs: install docs .venv-dbt/.installed
+test-docs: install docs
 	.venv/bin/python -m pytest -m commands
 
 # What needs neither Meltano nor DuckDB nor dbt, for Pythons that those don't know yet.
 test-tap: .venv/.installed
-	.venv/bin/python -m pytest $(SIDE_BY_SIDE) --ignore tests/test_commands.py --ignore tests/test_dbt.py --ignore tests/test_demo.py \
-		--ignore tests/test_meltano.py
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE) $(addprefix --ignore tests/test_, $(addsuffix .py, \
+		commands dbt demo hub_entry meltano report report_page))
 
 docs: .venv-docs/.installed
 	.venv-docs/bin/python -m sphinx --fail-on-warning --nitpicky --quiet --fresh-env docs docs/_build
@@ -98,7 +113,8 @@ lock: .venv/.installed
 	$(COMPILE) --group dev --output-file requirements/dev.txt pyproject.toml
 	$(COMPILE) --group meltano --output-file requirements/meltano.txt
 	$(COMPILE) --group postgres --constraint requirements/dev.txt --output-file requirements/postgres.txt
-	$(COMPILE) --group dbt --output-file requirements/dbt.txt
+	$(COMPILE) --group report --output-file requirements/report.txt
+	$(COMPILE) --group browser --constraint requirements/dev.txt --output-file requirements/browser.txt
 	$(COMPILE) --group docs --output-file requirements/docs.txt
 	$(COMPILE) --group lock --output-file requirements/lock.txt
 	$(COMPILE) --group pip --output-file requirements/pip.txt
@@ -108,7 +124,7 @@ bench: .venv/.installed
 	.venv/bin/python -m benchmarks $(BENCH)
 
 clean:
-	rm -rf dist .venv .venv-* .meltano/.installed .meltano/extractors .meltano/loaders .meltano/run output/demo
+	rm -rf dist .venv .venv-* .meltano/.installed .meltano/extractors .meltano/loaders .meltano/utilities .meltano/run output/demo
 	rm -rf .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/_build examples/dbt/logs examples/dbt/target
 
 .venv/.installed: requirements/dev.txt requirements/pip.txt pyproject.toml
@@ -128,7 +144,7 @@ clean:
 	@.venv-$*/bin/$(INSTALL) requirements/$*.txt
 	@touch $@
 
-.meltano/.installed: meltano.yml pyproject.toml .venv-meltano/.installed
+.meltano/.installed: meltano.yml pyproject.toml requirements/report.txt .venv-meltano/.installed
 	@echo "Installing the Meltano plugins into .meltano ..."
 	@.venv-meltano/bin/meltano install >.venv-meltano/install.log 2>&1 || { cat .venv-meltano/install.log >&2; exit 1; }
 	@touch $@

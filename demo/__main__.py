@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from demo.meltano import MELTANO, REPOSITORY, MeltanoError, Project
@@ -13,8 +14,14 @@ from demo.tables import Run, connectors_table, log_keys, runs_table
 from simulator.process import Simulator
 
 JOB = "connector-logs-to-duckdb"
+REPORT = "report"
 FOLDER = REPOSITORY / "output" / "demo"
 HOURS_BETWEEN_RUNS = 6
+
+REVOKED = "C8R21"
+"""A connector that writes seldom, so that none of its successes comes after the token was revoked."""
+REFUSED_MINUTES = (19, 17, 13, 9, 6, 2)
+"""How many minutes before the second run it was refused."""
 
 
 def main() -> int:
@@ -39,6 +46,7 @@ def _demonstrate(simulator: Simulator) -> None:
     settings = {
         "TAP_CONNECTOR_LOGS__SELECT": ["connector_logs.*", "connectors.*"],
         "TARGET_DUCKDB_FILEPATH": "connector_logs.duckdb",
+        "REPORT_OUTPUT": "report.html",
     }
     project = Project(FOLDER, simulator, settings)
     file = FOLDER / "connector_logs.duckdb"
@@ -48,9 +56,12 @@ def _demonstrate(simulator: Simulator) -> None:
     _say(f"Meltano runs the job {JOB} ...")
     first = _run(project, simulator, file)
     now = simulator.advance(HOURS_BETWEEN_RUNS * 3600)
-    _say(f"{HOURS_BETWEEN_RUNS} simulated hours pass, until {now}.")
+    simulator.add_logs(REVOKED, _refusals(now))
+    _say(f"{HOURS_BETWEEN_RUNS} simulated hours pass, until {now}, and somebody revokes a token.")
     _say("Meltano runs the job again ...")
     second = _run(project, simulator, file)
+    _say("Meltano builds the models of examples/dbt and makes a report of them ...")
+    project.run(REPORT)
 
     kept = sorted((name, log["id"]) for name in simulator.connectors() for log in simulator.logs(name))
     if log_keys(file) != kept:
@@ -65,10 +76,26 @@ Failures are logs with a status of 400 or more, or with none: the third party di
 The seconds are those of the whole job; Meltano alone takes some of them.
 All {len(kept):,} logs of the simulated API are in the file, each of them once.
 
+The health report, for a browser, is {(FOLDER / "report.html").relative_to(REPOSITORY)}.
 The DuckDB file is {file.relative_to(REPOSITORY)}.
 Next, for the real API: copy .env.example to .env, fill in its first three values, and run
-    {MELTANO.relative_to(REPOSITORY)} run {JOB}
+    {MELTANO.relative_to(REPOSITORY)} run {JOB} {REPORT}
 """)
+
+
+def _refusals(now: str) -> list[dict[str, object]]:
+    """Return logs of a connector whose token was revoked not long ago: its refresh fails, and then all else does."""
+    refresh = {"event": "auth.token.refresh", "request": "POST /api/oauth/token_refresh", "duration_ms": 96}
+    fetch = {"event": "data.fetch", "request": "POST /crm/v2/contacts/search", "duration_ms": 71}
+    return [
+        {
+            "id": f"refusal-{minutes}",
+            "log_time": (datetime.fromisoformat(now) - timedelta(minutes=minutes)).isoformat(),
+            "status": 401,
+            **(refresh if minutes == REFUSED_MINUTES[0] else fetch),
+        }
+        for minutes in REFUSED_MINUTES
+    ]
 
 
 def _run(project: Project, simulator: Simulator, file: Path) -> Run:

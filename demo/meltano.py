@@ -40,7 +40,7 @@ def check_installation() -> None:
 
 
 class Project:
-    """A Meltano project that has the repository's `meltano.yml` and plugins, and nothing else of the repository.
+    """A Meltano project that has the `meltano.yml`, plugins and report of the repository, and nothing else of it.
 
     State, catalogs, output and settings are its own: what the user has in `.env` and in `.meltano` is neither
     read nor changed.
@@ -66,8 +66,9 @@ class Project:
         self.log = folder / "meltano.log"
         (folder / "output").mkdir(parents=True)
         (folder / ".meltano").mkdir()
-        for kind in ("extractors", "loaders"):
+        for kind in ("extractors", "loaders", "utilities"):
             (folder / ".meltano" / kind).symlink_to(_PLUGINS / kind)
+        (folder / "report").symlink_to(REPOSITORY / "report")  # the program of the utility
         shutil.copy(REPOSITORY / "meltano.yml", folder)
         variables = {
             "TAP_CONNECTOR_LOGS_API_KEY": simulator.api_key,
@@ -80,10 +81,14 @@ class Project:
         ]
         (folder / ".env").write_text("".join(lines), encoding="utf-8")
 
-    def run(self, job: str) -> None:
+    def run(self, job: str, environment: str = "dev") -> None:
         """Run a job to its end.
 
         If it is interrupted, neither Meltano nor a plugin is left running.
+
+        Args:
+            job: Name of the job.
+            environment: Meltano's environment to run it in.
 
         Raises:
             MeltanoError: If the job fails; ends with the last lines of the log.
@@ -91,7 +96,7 @@ class Project:
         with self.log.open("ab") as log:
             # A session of its own has all of Meltano's processes in one group, which can be stopped as one.
             process = subprocess.Popen(  # noqa: S603 - Meltano is the one installed here
-                [MELTANO, "run", "--no-install", job],
+                [MELTANO, "--environment", environment, "run", "--no-install", job],
                 cwd=self.folder,
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
@@ -112,7 +117,7 @@ class Project:
 
 def _environment() -> dict[str, str]:
     """Return this process's environment without what is meant for another Meltano project."""
-    foreign = ("MELTANO_", "TAP_", "TARGET_")
+    foreign = ("DBT_", "MELTANO_", "REPORT_", "TAP_", "TARGET_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return environment | {"MELTANO_CLI_DISABLE_VERSION_CHECK": "true", "NO_COLOR": "1"}
 

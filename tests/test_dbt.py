@@ -22,7 +22,7 @@ from demo.meltano import REPOSITORY, Project
 from simulator.process import Simulator
 from tests.postgres import USER, postgres
 
-DBT = REPOSITORY / ".venv-dbt" / "bin" / "dbt"
+DBT = REPOSITORY / ".meltano" / "utilities" / "report" / "venv" / "bin" / "dbt"
 PROJECT = REPOSITORY / "examples" / "dbt"
 SCHEMA = "connector_health"
 
@@ -123,7 +123,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
 
 def run_dbt(folder: Path, settings: dict[str, str], target: str, *arguments: str, exit_code: int = 0) -> None:
     """Run dbt in a folder that has what the jobs have written, with the defaults of the project for all else."""
-    foreign = ("DBT_", "PG", "TARGET_")
+    foreign = ("DBT_", "PG", "REPORT_", "TARGET_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     places = ("--project-dir", PROJECT, "--profiles-dir", PROJECT, "--target-path", folder / f"target-{target}")
     assert DBT.exists(), "dbt is not installed in this folder: `make test-dbt` does it"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from demo.meltano import REPOSITORY
 from demo.tables import Run, connectors_table, runs_table
@@ -30,15 +32,21 @@ INSERT INTO tap_connector_logs.connector_logs VALUES
 """
 
 
+@pytest.mark.timeout(400)  # Meltano three times and dbt, on a machine that may be busy
 def test_the_demo_shows_two_runs_of_the_real_job() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "demo"], cwd=REPOSITORY, capture_output=True, text=True, timeout=200, check=False
+        [sys.executable, "-m", "demo"], cwd=REPOSITORY, capture_output=True, text=True, timeout=380, check=False
     )
+    page = (REPOSITORY / "output" / "demo" / "report.html").read_text(encoding="utf-8")
 
     assert (done.returncode, done.stderr) == (0, "")
     for name in ("Shop orders", "CRM contacts", "Ad network", "Review site", "Warehouse stock", "Newsletter events"):
         assert f"\n{name} " in done.stdout
-    assert "All 82,105 logs of the simulated API are in the file, each of them once." in done.stdout
+    assert "All 82,111 logs of the simulated API are in the file, each of them once." in done.stdout
+    assert "The health report, for a browser, is output/demo/report.html." in done.stdout
+    assert "<title>Connector health up to 2026-01-31 17:59 UTC</title>" in page
+    (broken,) = re.findall('<ol class="broken-list">(.+?)</ol>', page, re.DOTALL)
+    assert re.findall('<bdi class="name">(.+?)</bdi>', broken) == ["CRM contacts"]
 
 
 def test_the_worst_connector_comes_first(tmp_path: Path) -> None:

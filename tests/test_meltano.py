@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -153,6 +154,34 @@ def test_settings_of_each_kind_reach_the_tap(tmp_path: Path, simulator: Simulato
     )
     assert records[0].keys() == {"team_id", *COLUMNS} - {"request"}
     assert {seen["query"]["limit"] for seen in simulator.requests()["log"]} == {"400"}
+
+
+def test_the_report_looks_where_the_loaders_write() -> None:
+    project = yaml.safe_load((REPOSITORY / "meltano.yml").read_text(encoding="utf-8"))
+    (prod,) = (environment for environment in project["environments"] if environment["name"] == "prod")
+    for plugins in (project["plugins"], prod["config"]["plugins"]):
+        (report,) = plugins["utilities"]
+        loaders = {plugin["name"].removeprefix("target-"): plugin["config"] for plugin in plugins["loaders"]}
+        for database in ("duckdb", "postgres"):
+            places = {
+                f"{database}_{name}": value
+                for name, value in loaders[database].items()
+                if name != "add_metadata_columns"
+            }
+            assert places.items() <= report["config"].items()
+
+
+def test_dbt_has_the_defaults_of_the_report() -> None:
+    (report,) = yaml.safe_load((REPOSITORY / "meltano.yml").read_text(encoding="utf-8"))["plugins"]["utilities"]
+    settings = {setting["name"] for setting in report["settings"]}
+    config = {name: str(value) for name, value in report["config"].items()}
+    profiles = (REPOSITORY / "examples" / "dbt" / "profiles.yml").read_text(encoding="utf-8")
+    found = re.findall(r"env_var\('(?:REPORT|TARGET)_(\w+)', '(.*?)'\)", profiles)
+    defaults = dict(found)
+
+    assert {name.lower() for name in defaults} <= settings
+    assert {name.lower(): value for name, value in defaults.items() if value}.items() <= config.items()
+    assert len(found) == profiles.count("env_var(")
 
 
 def test_meltano_yml_follows_the_schema_of_meltano() -> None:

@@ -1,0 +1,1 @@
+"""The health report: the models of `examples/dbt`, built and turned into one HTML file."""
