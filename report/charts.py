@@ -164,7 +164,7 @@ def _time(buckets: Sequence[Bucket], width: int, *, field: str = "begin", labels
         grid=labels,
         title=None,
     )
-    return alt.X(f"{field}:T", scale=alt.Scale(type="utc", domain=domain, nice=False), axis=axis)
+    return alt.X(f"{field}:T", scale=alt.Scale(type="utc", domain=domain, nice=False, padding=0), axis=axis)
 
 
 def _amounts(**more: Any) -> alt.Axis:
