@@ -50,6 +50,7 @@ def test_the_commands_of_a_page_work(page: Path, tmp_path: Path, monkeypatch: py
     foreign = ("MELTANO_", "TAP_", "TARGET_", "VIRTUAL_ENV")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     with Simulator() as simulator:
+        simulator.add_logs("C8R21", [{"id": "refused", "log_time": simulator.advance(0), "status": 401}])
         done = subprocess.run(
             ["bash", "-euxo", "pipefail", "-c", commands_of(page)],
             env=environment
