@@ -23,7 +23,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH MELTANO_PROJECT_ROOT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo report screenshot docs lint postgres test test-dbt test-docs test-report test-tap test-long audit zizmor lock package bench clean
+.PHONY: help install demo report screenshot docs lint postgres test test-dbt test-docs test-report test-tap test-long audit zizmor lock package bench loaders clean
 
 help:
 	@echo "make demo       run the real Meltano job against a simulated API and show what the logs tell"
@@ -40,6 +40,7 @@ help:
 	@echo "make audit      look the locked packages up among known vulnerabilities"
 	@echo "make lock       lock the packages of pyproject.toml; with UPGRADE=--upgrade, their newest releases"
 	@echo "make bench      compare the tap with its peers and write benchmarks/RESULTS.md, in about an hour"
+	@echo "make loaders    run the loaders of docs/loaders.md and write down what became of the logs, in half an hour"
 	@echo "make install    install all that the demo and the tests need, and the Meltano plugins"
 	@echo "make clean      remove what these have installed and made; your .env, state and output stay"
 
@@ -122,6 +123,10 @@ lock: .venv/.installed
 # All of it, or with BENCH="--rounds 1 --only a,c" some.
 bench: .venv/.installed
 	.venv/bin/python -m benchmarks $(BENCH)
+
+# All of them, or with LOADERS="--only target-jsonl,target-csv" some.
+loaders: .venv/.installed postgres
+	.venv/bin/python -m loaders --jobs $(JOBS) $(LOADERS)
 
 clean:
 	rm -rf dist .venv .venv-* .meltano/.installed .meltano/extractors .meltano/loaders .meltano/utilities .meltano/run output/demo
