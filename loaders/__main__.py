@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
+from documents.parts import with_parts
 from loaders.catalog import LOADERS
-from loaders.page import PAGE, RESULTS, read_results, with_parts, write_results
+from loaders.page import PAGE, RESULTS, parts, read_results, write_results
 from loaders.trial import try_out
 from tests.postgres import postgres
 
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             results[name] = trial.result()
             write_results(results)
             sys.stderr.write(f"{name}: {results[name].failure or 'done'}\n")
-    PAGE.write_text(with_parts(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
+    PAGE.write_text(with_parts(PAGE.read_text(encoding="utf-8"), parts(results)), encoding="utf-8")
 
 
 if __name__ == "__main__":

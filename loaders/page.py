@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from textwrap import fill
@@ -49,24 +48,15 @@ def is_right(result: Result) -> bool:
     return is_whole(result) and not result.changes
 
 
-def with_parts(text: str, results: Results) -> str:
-    """Return the text of the page with the parts that are made as they should be."""
-    for name, part in (
-        ("runs", _runs(results)),
-        ("table", _table(results)),
-        ("faults", _faults(results)),
-        ("left out", _left_out()),
-        ("plugins", _plugins(results)),
-    ):
-        text, found = re.subn(
-            rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end of {name} -->)",
-            lambda match, part=part: f"{match[1]}\n{part}\n\n{match[2]}",  # type: ignore[misc]
-            text,
-            flags=re.DOTALL,
-        )
-        if found != 1:
-            raise ValueError(f"{PAGE.name} has no place for the part {name!r}")
-    return text
+def parts(results: Results) -> dict[str, str]:
+    """Return the parts of the page that are made, by their names."""
+    return {
+        "runs": _runs(results),
+        "table": _table(results),
+        "faults": _faults(results),
+        "left out": _left_out(),
+        "plugins": _plugins(results),
+    }
 
 
 def _tried(results: Results) -> list[Loader]:

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.environments import REPOSITORY
+from documents.pages import DOCS, pages
+from documents.parts import with_parts
+from documents.reference import example_state
 from tap_connector_logs import errors
-from tests.documents import DOCS, PARTS, REPOSITORY, documents, example_state
 
 PAGES = sorted(
     path
@@ -21,9 +24,16 @@ PAGES = sorted(
 
 
 def test_what_is_made_of_the_code_is_up_to_date() -> None:
-    for path, text in documents().items():
-        assert path.read_text(encoding="utf-8") == text, f"run `python -m tests.documents` for {path.name}"
-    assert PARTS
+    for path, text in pages().items():
+        assert path.read_text(encoding="utf-8") == text, f"run `python -m documents` for {path.name}"
+
+
+def test_a_part_needs_one_place() -> None:
+    place = "<!-- part: made -->\nold\n<!-- end of part -->\n"
+    assert with_parts(f"a\n{place}b\n", {"part": "new"}) == f"a\n{place.replace('old', chr(10) + 'new' + chr(10))}b\n"
+    for text in ("", place * 2):
+        with pytest.raises(ValueError, match="places for the part 'part'"):
+            with_parts(text, {"part": "new"})
 
 
 def test_each_end_of_a_run_has_an_exit_code_that_is_told() -> None:

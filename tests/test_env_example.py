@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
+from benchmarks.environments import REPOSITORY
+from documents.hub_entry import about
 from tap_connector_logs.settings import ENV_PREFIX, parse_settings, settings_from_environment
-from tests.documents import REPOSITORY, about
 
 PATH = REPOSITORY / ".env.example"
 

@@ -11,9 +11,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from demo.meltano import MELTANO, REPOSITORY, check_installation
+from documents.hub_entry import HUB_METADATA, about
 from tap_connector_logs.settings import parse_settings
-from tests.documents import about
-from tests.hub_entry import HUB_METADATA
 
 ENTRY: dict[str, Any] = yaml.safe_load((REPOSITORY / "plugin.yaml").read_text(encoding="utf-8"))
 

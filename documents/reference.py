@@ -1,16 +1,13 @@
-"""What the documents take from the code and the measurements: `python -m tests.documents` writes it."""
+"""The reference: tables of what the code says of settings, columns, codes and state, and of what was measured."""
 
 from __future__ import annotations
 
 import json
-import re
-import subprocess
-from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from singer_sdk.helpers.types import TapState
 
+from benchmarks.environments import REPOSITORY
 from tap_connector_logs.backlog import Backlog, Interval, Seam, digest
 from tap_connector_logs.errors import ExitCode
 from tap_connector_logs.instants import parse_instant
@@ -18,11 +15,7 @@ from tap_connector_logs.settings import CONFIG_SCHEMA
 from tap_connector_logs.state import Bookmarks
 from tap_connector_logs.streams import ConnectorLogsStream, ConnectorsStream
 from tap_connector_logs.tap import TapConnectorLogs
-from tests.hub_entry import hub_entry, written
-from tests.tap_process import COMMAND
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-DOCS = REPOSITORY / "docs"
 RESULTS = REPOSITORY / "benchmarks" / "RESULTS.md"
 
 # A column of the table of measurements, and where it comes from: work, column there, and scene if there are several.
@@ -124,46 +117,6 @@ def example_state() -> str:
 
 def _instant(text: str) -> int:
     instant = parse_instant(text)
-    assert instant is not None
+    if instant is None:
+        raise ValueError(text)
     return instant
-
-
-PARTS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
-    DOCS / "reference" / "settings.md": {"settings": settings_table},
-    DOCS / "reference" / "streams.md": {"streams": streams_tables},
-    DOCS / "reference" / "state.md": {"state": example_state},
-    DOCS / "reference" / "exit-codes.md": {"exit codes": exit_codes_table},
-    DOCS / "speed.md": {"benchmarks": benchmarks_table},
-}
-"""The documents that have parts made here, between comments that name them."""
-
-
-def with_parts(path: Path) -> str:
-    """Return the text of a document with its parts as they should be."""
-    text = path.read_text(encoding="utf-8")
-    for name, part in PARTS[path].items():
-        text, found = re.subn(
-            rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end of {name} -->)",
-            lambda match, part=part: f"{match[1]}\n{part()}\n\n{match[2]}",  # type: ignore[misc]
-            text,
-            flags=re.DOTALL,
-        )
-        assert found == 1, name
-    return text
-
-
-def about() -> dict[str, Any]:
-    """Return what `tap-connector-logs --about` says."""
-    done = subprocess.run([*COMMAND, "--about", "--format=json"], capture_output=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def documents() -> dict[Path, str]:
-    """Return the text that each document should have, of all that are made here in part or as a whole."""
-    return {path: with_parts(path) for path in PARTS} | {REPOSITORY / "plugin.yaml": written(hub_entry(about()))}
-
-
-if __name__ == "__main__":
-    for path, text in documents().items():
-        path.write_text(text, encoding="utf-8")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from benchmarks.environments import REPOSITORY
 from tap_connector_logs.errors import ExitCode
 from tap_connector_logs.settings import CREDENTIALS
-
-PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
 # What only the page on the Hub shows. Meltano itself knows none of it.
 HUB_METADATA = frozenset(
@@ -58,9 +59,16 @@ Each run makes at least one request for each connector. A key usually has 5,000 
 """
 
 
+def about() -> dict[str, Any]:
+    """Return what `tap-connector-logs --about` says."""
+    command = [sys.executable, "-m", "tap_connector_logs", "--about", "--format=json"]
+    found: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)  # noqa: S603
+    return found
+
+
 def hub_entry(about: dict[str, Any]) -> dict[str, Any]:
     """Return the definition of the plugin, for a tap that tells this about itself."""
-    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (status,) = (name for name in project["classifiers"] if name.startswith("Development Status"))
     name = about["name"]
     exit_codes = "\n".join(f"- {code}: {code.when}" for code in ExitCode if code)
@@ -122,5 +130,5 @@ _Dumper.add_representer(str, _write_text)
 
 def written(entry: dict[str, Any]) -> str:
     """Return an entry as the text of `plugin.yaml`."""
-    head = "# Made by `python -m tests.documents`, of what `tap-connector-logs --about` says.\n"
+    head = "# Made by `python -m documents`, of what `tap-connector-logs --about` says.\n"
     return head + yaml.dump(entry, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
