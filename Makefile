@@ -23,7 +23,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH MELTANO_PROJECT_ROOT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo report screenshot docs lint postgres test test-dbt test-docs test-report test-tap test-long audit zizmor lock package bench loaders clean
+.PHONY: help install demo report screenshot docs lint postgres test test-airflow test-dbt test-docs test-report test-tap test-long audit zizmor lock package bench loaders clean
 
 help:
 	@echo "make demo       run the real Meltano job against a simulated API and show what the logs tell"
@@ -32,6 +32,7 @@ help:
 	@echo "make lint       check style, types and workflows"
 	@echo "make test-long  the same tests with more kills and more examples, in a quarter of an hour"
 	@echo "make test-dbt   build the models of examples/dbt in two databases, and test them and the report"
+	@echo "make test-airflow  run the DAG of examples/airflow under a real Airflow, in some minutes"
 	@echo "make test-docs  run each command of the documents"
 	@echo "make test-report  look at the report in a browser, which must be there"
 	@echo "make docs       make the site of docs/"
@@ -71,7 +72,7 @@ postgres: .venv/.installed
 test: install lint postgres
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long
 	@rm -f .coverage*
-	.venv/bin/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not (browser or commands or dbt or long)"
+	.venv/bin/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not (airflow or browser or commands or dbt or long)"
 	@.venv/bin/python -m coverage combine --quiet
 	.venv/bin/python -m coverage report
 
@@ -91,10 +92,13 @@ test-report: install
 test-docs: install docs
 	.venv/bin/python -m pytest -m commands
 
-# What needs neither Meltano nor DuckDB nor dbt, for Pythons that those don't know yet.
+test-airflow: install postgres .venv-airflow/.installed
+	.venv/bin/python -m pytest -m airflow
+
+# What needs neither Meltano nor DuckDB nor dbt nor Airflow, for Pythons that those don't know yet.
 test-tap: .venv/.installed
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) $(addprefix --ignore tests/test_, $(addsuffix .py, \
-		commands dbt demo hub_entry meltano report report_page))
+		airflow commands dbt demo group_runs hub_entry meltano report report_page))
 
 docs: .venv-docs/.installed
 	.venv-docs/bin/python -m sphinx --fail-on-warning --nitpicky --quiet --fresh-env docs docs/_build
@@ -113,6 +117,7 @@ lock: .venv/.installed
 	@.venv/bin/$(INSTALL) requirements/lock.txt
 	$(COMPILE) --group dev --output-file requirements/dev.txt pyproject.toml
 	$(COMPILE) --group meltano --output-file requirements/meltano.txt
+	$(COMPILE) --group airflow --output-file requirements/airflow.txt
 	$(COMPILE) --group postgres --constraint requirements/dev.txt --output-file requirements/postgres.txt
 	$(COMPILE) --group report --output-file requirements/report.txt
 	$(COMPILE) --group browser --constraint requirements/dev.txt --output-file requirements/browser.txt

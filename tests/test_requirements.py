@@ -17,6 +17,7 @@ GROUPS = PROJECT["dependency-groups"]
 
 # The lists of packages, and what each is made of.
 LISTS = {
+    "airflow": GROUPS["airflow"],
     "browser": GROUPS["browser"],
     "dev": [*PROJECT["project"]["dependencies"], *GROUPS["dev"]],
     "docs": GROUPS["docs"],
