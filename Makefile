@@ -89,7 +89,7 @@ test-report: install
 	.venv/bin/python -m pytest -m browser
 
 # Each page has a checkout of its own, with what is installed here.
-test-docs: install docs
+test-docs: install docs postgres .venv-airflow/.installed
 	.venv/bin/python -m pytest -m commands
 
 test-airflow: install postgres .venv-airflow/.installed

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from connector_groups.groups import Group, group_of
 
-from demo.meltano import MELTANO, REPOSITORY, Project
+from demo.meltano import MELTANO, Project
 from simulator.process import Simulator
 from tests.airflow import Airflow, airflow, wait
 from tests.postgres import USER, postgres
@@ -137,8 +137,6 @@ def scene_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         place = {"HOST": "127.0.0.1", "PORT": str(port), "USER": USER, "PASSWORD": "any"}
         variables = {f"TARGET_POSTGRES_{name}": value for name, value in place.items()}
         project = Project(folder / "project", simulator, {"TAP_CONNECTOR_LOGS_PAGE_SIZE": str(PAGE_SIZE)} | variables)
-        for needed in (".venv-dbt", "examples"):
-            (project.folder / needed).symlink_to(REPOSITORY / needed)
         variables |= {
             "AIRFLOW_VAR_CONNECTOR_LOGS_GROUPS_AT_A_TIME": str(SLOTS),
             "AIRFLOW_VAR_CONNECTOR_LOGS_REQUESTS_PER_SECOND": "40",

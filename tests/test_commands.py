@@ -13,6 +13,7 @@ import pytest
 
 from demo.meltano import REPOSITORY, check_installation
 from simulator.process import Simulator
+from tests.postgres import USER, postgres
 from tests.test_documents import PAGES
 
 # These run the tests, this one among them, or for the better part of an hour.
@@ -47,9 +48,9 @@ def check_out(folder: Path) -> None:
 def test_the_commands_of_a_page_work(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_out(tmp_path / "checkout")
     monkeypatch.chdir(tmp_path / "checkout")
-    foreign = ("MELTANO_", "TAP_", "TARGET_", "VIRTUAL_ENV")
+    foreign = ("AIRFLOW_", "MELTANO_", "REPORT_", "TAP_", "TARGET_", "VIRTUAL_ENV")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    with Simulator() as simulator:
+    with Simulator() as simulator, postgres() as port:
         simulator.add_logs("C8R21", [{"id": "refused", "log_time": simulator.advance(0), "status": 401}])
         done = subprocess.run(
             ["bash", "-euxo", "pipefail", "-c", commands_of(page)],
@@ -58,6 +59,10 @@ def test_the_commands_of_a_page_work(page: Path, tmp_path: Path, monkeypatch: py
                 "TAP_CONNECTOR_LOGS_API_KEY": simulator.api_key,
                 "TAP_CONNECTOR_LOGS_TEAM_ID": str(simulator.team_id),
                 "TAP_CONNECTOR_LOGS_API_URL": simulator.url,
+                "TARGET_POSTGRES_HOST": "127.0.0.1",
+                "TARGET_POSTGRES_PORT": str(port),
+                "TARGET_POSTGRES_USER": USER,
+                "TARGET_POSTGRES_PASSWORD": "any",
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

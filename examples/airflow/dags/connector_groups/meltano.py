@@ -25,7 +25,6 @@ from connector_groups.states import states_to_write
 
 TAP = "tap-connector-logs"
 
-_SETTINGS = "TAP_CONNECTOR_LOGS_"
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _WAIT_UNTIL = re.compile(r"It asks to wait \d+ s, until (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC\.")
 _SECONDS_TO_STOP = 60
@@ -75,7 +74,7 @@ class Project:
             RunError: If the tap fails.
         """
         names = []
-        with self._output("invoke", TAP, settings={"_SELECT": ["connectors.*"]}) as output:
+        with self._output("invoke", TAP, variables=_settings(_SELECT=["connectors.*"])) as output:
             for line in output:
                 message = json.loads(line)
                 if message["type"] == "RECORD":
@@ -117,21 +116,22 @@ class Project:
                 summary.update(metric["value"])
 
         suffix = Group(work["of"], work["number"]).suffix
-        settings = {
-            "CONNECTOR_IDENTIFIERS": work["connectors"],
-            "REQUESTS_PER_SECOND": work["requests_per_second"],
-        }
+        variables = _settings(
+            CONNECTOR_IDENTIFIERS=work["connectors"],
+            REQUESTS_PER_SECOND=work["requests_per_second"],
+        )
         arguments = ("run", "--no-install", "--state-id-suffix", suffix, TAP, self.loader)
-        self._run(*arguments, settings=settings, look_at=look_at)
+        self._run(*arguments, variables=variables, look_at=look_at)
         return summary
 
-    def run_program(self, command: Sequence[str]) -> None:
-        """Run any program in the folder of the project.
+    def report(self) -> None:
+        """Build the models of what has been loaded, and write the report of them.
 
         Raises:
-            RunError: If it fails.
+            RunError: If dbt or the report fails.
         """
-        run(command, folder=self.folder)
+        database = self.loader.removeprefix("target-")
+        self._run("run", "--no-install", "report", variables={"REPORT_DATABASE": database})
 
     def _states(self) -> dict[str, Any]:
         with self._output("state", "export") as output:
@@ -139,17 +139,16 @@ class Project:
         return states
 
     @contextmanager
-    def _output(self, *arguments: str, settings: Mapping[str, object] | None = None) -> Iterator[IO[bytes]]:
+    def _output(self, *arguments: str, variables: Mapping[str, str] | None = None) -> Iterator[IO[bytes]]:
         """Run Meltano, and yield what it has written."""
         with tempfile.TemporaryFile() as output:
-            self._run(*arguments, settings=settings, output=output)
+            self._run(*arguments, variables=variables, output=output)
             output.seek(0)
             yield output
 
-    def _run(self, *arguments: str, settings: Mapping[str, object] | None = None, **options: Any) -> None:
-        variables = {f"{_SETTINGS}{name}": json.dumps(value) for name, value in (settings or {}).items()}
+    def _run(self, *arguments: str, variables: Mapping[str, str] | None = None, **options: Any) -> None:
         with self._system_folder() as system_folder:
-            variables["MELTANO_SYS_DIR_ROOT"] = str(system_folder)
+            variables = {**(variables or {}), "MELTANO_SYS_DIR_ROOT": str(system_folder)}
             run([*self._meltano, *arguments], folder=self.folder, variables=variables, **options)
 
     @contextmanager
@@ -168,11 +167,16 @@ class Project:
             yield folder
 
 
+def _settings(**settings: object) -> dict[str, str]:
+    """Return settings of the tap as variables of the environment."""
+    return {f"TAP_CONNECTOR_LOGS_{name}": json.dumps(value) for name, value in settings.items()}
+
+
 def run(
     command: Sequence[str],
     *,
     folder: Path,
-    variables: Mapping[str, str] | None = None,
+    variables: Mapping[str, str],
     output: IO[bytes] | None = None,
     look_at: Callable[[Mapping[str, Any]], None] = lambda _record: None,
 ) -> None:
@@ -183,7 +187,7 @@ def run(
     Args:
         command: Program and arguments.
         folder: Where to run it.
-        variables: More variables for its environment.
+        variables: Variables for its environment, besides those of this process.
         output: Where its standard output goes; without it, to the log.
         look_at: Called with each record of a log that is JSON.
 
@@ -195,7 +199,7 @@ def run(
     process = subprocess.Popen(  # noqa: S603 - the command is the operator's
         command,
         cwd=folder,
-        env={**kept, "NO_COLOR": "1", "MELTANO_CLI_DISABLE_VERSION_CHECK": "true", **(variables or {})},
+        env={**kept, "NO_COLOR": "1", "MELTANO_CLI_DISABLE_VERSION_CHECK": "true", **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE if output is None else output,
         stderr=subprocess.STDOUT if output is None else subprocess.PIPE,
