@@ -23,27 +23,30 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH MELTANO_PROJECT_ROOT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo report screenshot docs lint postgres test test-airflow test-dbt test-docs test-report test-tap test-long audit zizmor lock package bench loaders clean
+.PHONY: help install demo report screenshot docs lint postgres test test-airflow test-dbt test-docs test-long test-report \
+	test-tap audit zizmor lock package bench loaders clean
 
 help:
-	@echo "make demo       run the real Meltano job against a simulated API and show what the logs tell"
-	@echo "make report     build the models of examples/dbt and write the health report, output/report.html"
-	@echo "make test       check style and types, and run all tests"
-	@echo "make lint       check style, types and workflows"
-	@echo "make test-long  the same tests with more kills and more examples, in a quarter of an hour"
-	@echo "make test-dbt   build the models of examples/dbt in two databases, and test them and the report"
-	@echo "make test-airflow  run the DAG of examples/airflow under a real Airflow, in some minutes"
-	@echo "make test-docs  run each command of the documents"
-	@echo "make test-report  look at the report in a browser, which must be there"
-	@echo "make docs       make the site of docs/"
-	@echo "make screenshot take pictures of the demo's report for the README"
-	@echo "make package    build the distributions into dist/"
-	@echo "make audit      look the locked packages up among known vulnerabilities"
-	@echo "make lock       lock the packages of pyproject.toml; with UPGRADE=--upgrade, their newest releases"
-	@echo "make bench      compare the tap with its peers and write benchmarks/RESULTS.md, in about an hour"
-	@echo "make loaders    run the loaders of docs/loaders.md and write down what became of the logs, in half an hour"
-	@echo "make install    install all that the demo and the tests need, and the Meltano plugins"
-	@echo "make clean      remove what these have installed and made; your .env, state and output stay"
+	@echo "make demo          run the real Meltano job against a simulated API, and make a report of what the logs tell"
+	@echo "make report        build the models of examples/dbt and write the health report, output/report.html"
+	@echo "make test          check style and types, and run all tests but those below"
+	@echo "make test-airflow  run the DAG of examples/airflow under a real Airflow, in ten minutes"
+	@echo "make test-dbt      build the models of examples/dbt in two databases, and test them and the report"
+	@echo "make test-docs     run each command of the documents, in ten minutes"
+	@echo "make test-long     the same tests with more kills and more examples, in a quarter of an hour"
+	@echo "make test-report   look at the report in a browser, which must be there"
+	@echo "make test-tap      test what needs neither Meltano nor DuckDB, for Pythons that those don't know yet"
+	@echo "make lint          check style, types and workflows"
+	@echo "make docs          make the site of docs/"
+	@echo "make loaders       try all loaders out and write docs/loaders.md, in half an hour"
+	@echo "make bench         compare the tap with its peers and write benchmarks/RESULTS.md, in about an hour"
+	@echo "make screenshot    take pictures of the demo's report for the README"
+	@echo "make package       build the distributions into dist/"
+	@echo "make audit         look the locked packages up among known vulnerabilities"
+	@echo "make zizmor        look through the workflows for what an attacker could use"
+	@echo "make lock          lock the packages of pyproject.toml; with UPGRADE=--upgrade, their newest releases"
+	@echo "make install       install all that the demo and the tests need, and the Meltano plugins"
+	@echo "make clean         remove what these have installed and made; your .env, state and output stay"
 
 install: .venv/.installed .meltano/.installed
 
@@ -98,7 +101,7 @@ test-airflow: install postgres .venv-airflow/.installed
 # What needs neither Meltano nor DuckDB nor dbt nor Airflow, for Pythons that those don't know yet.
 test-tap: .venv/.installed
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) $(addprefix --ignore tests/test_, $(addsuffix .py, \
-		airflow commands dbt demo group_runs hub_entry meltano report report_page))
+		airflow commands dbt demo documents group_runs hub_entry loaders meltano report report_page))
 
 docs: .venv-docs/.installed
 	.venv-docs/bin/python -m sphinx --fail-on-warning --nitpicky --quiet --fresh-env docs docs/_build
