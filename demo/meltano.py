@@ -107,7 +107,7 @@ class Project:
         try:
             exit_code = process.wait()
         finally:
-            _stop(process)
+            stop_group(process)
         if exit_code:
             lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
             raise MeltanoError(
@@ -122,7 +122,7 @@ def _environment() -> dict[str, str]:
     return environment | {"MELTANO_CLI_DISABLE_VERSION_CHECK": "true", "NO_COLOR": "1"}
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop_group(process: subprocess.Popen[bytes]) -> None:
     """Stop a process and all others of its group, which it leads."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)

@@ -50,7 +50,7 @@ Its last line says what happened and what to do. Meltano itself always ends with
 
 EXIT_CODES
 
-In each case the state of what was delivered is kept, and the next run goes on from it.
+As long as the output can be written, the state of what was delivered is kept, and the next run goes on from it.
 
 ### Many connectors
 

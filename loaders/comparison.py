@@ -76,7 +76,7 @@ def _is_same(column: str, sent: Any, value: Any) -> bool:
     if sent is None or value is None:
         return sent is value
     if column in {"log_time", "created_at", "updated_at"}:
-        return instant(sent) == instant(value)
+        return instant(sent) is not None and instant(sent) == instant(value)
     if isinstance(sent, dict) and isinstance(value, str):
         try:
             value = json.loads(value)

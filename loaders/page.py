@@ -40,7 +40,9 @@ def write_results(results: Results) -> None:
 def is_whole(result: Result) -> bool:
     """Tell whether a loader has kept all logs, each of them once."""
     logs_are_whole = all(tally and _is_whole(tally) for tally in (result.first, result.second))
-    return logs_are_whole and not result.failure and not (result.connectors and result.connectors.missing)
+    # Only repeats are no fault there: the last run sends all again, and the connectors are sent in each.
+    others_are_whole = all(not (tally.missing or tally.unknown) for tally in (result.again, result.connectors) if tally)
+    return logs_are_whole and others_are_whole and not result.failure
 
 
 def is_right(result: Result) -> bool:
@@ -150,8 +152,9 @@ def _sentences(result: Result) -> Iterable[str]:
     for name, tally in (("run 1", result.first), ("run 2", result.second)):
         if tally and not _is_whole(tally):
             yield f"after {name}, " + " and ".join(_shortcomings(tally))
-    if result.connectors and result.connectors.missing:
-        yield f"{result.connectors.missing} of the connectors missing"
+    for what, tally in (("logs missing after run 3", result.again), ("of the connectors missing", result.connectors)):
+        if tally and tally.missing:
+            yield f"{tally.missing:,} {what}"
     for change in result.changes:
         rows = "1 row" if change.rows == 1 else f"{change.rows:,} rows"
         yield f"`{change.column}` differs in {rows}, such as {_code(change.sent)} → {_code(change.found)}"

@@ -21,6 +21,7 @@ MOST_LINES = 5
 
 MANY_FAILURES = 5
 LONG = timedelta(hours=1)
+LATE = timedelta(days=1)
 
 CLASSES = ("auth", "throttled", "client_error", "server_error", "no_answer")
 """The kinds of failures, as `status_class` of the models calls them."""
@@ -127,6 +128,7 @@ class Health:
         incidents: The newest of those to tell of.
         incidents_to_tell: How many those are.
         recent_incidents: How many there are in the time of the page.
+        late_teams: The teams whose newest log is a day or more older than `until`, with its time.
     """
 
     until: datetime | None
@@ -138,6 +140,7 @@ class Health:
     incidents: tuple[Incident, ...]
     incidents_to_tell: int
     recent_incidents: int
+    late_teams: Mapping[int, datetime]
 
     @property
     def requests(self) -> int:
@@ -187,8 +190,10 @@ def read_health(warehouse: Warehouse) -> Health:
         many_failures=MANY_FAILURES,
         long_seconds=int(LONG.total_seconds()),
     )
+    newest = {row["team_id"]: row["team_last_log_at"] for row in rows if row["team_last_log_at"]}
+    until = max(newest.values(), default=None)
     return Health(
-        until=max((row["team_last_log_at"] for row in rows if row["team_last_log_at"]), default=None),
+        until=until,
         connectors=tuple(connectors),
         logs=sum(row["logs"] for row in rows),
         logs_without_time=sum(row["logs_without_time"] for row in rows),
@@ -197,6 +202,7 @@ def read_health(warehouse: Warehouse) -> Health:
         incidents=tuple(_incident(row, *called(row)) for row in incidents if row["is_told"]),
         incidents_to_tell=incidents[0]["told"] if incidents else 0,
         recent_incidents=incidents[0]["recent"] if incidents else 0,
+        late_teams={team: time for team, time in sorted(newest.items()) if until and until - time >= LATE},
     )
 
 

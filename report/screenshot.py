@@ -25,7 +25,6 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     folder = _REPOSITORY / "docs"
-    folder.mkdir(exist_ok=True)
     for name, scheme in _PICTURES.items():
         with tempfile.TemporaryDirectory(prefix="browser-") as profile:
             subprocess.run(  # noqa: S603 - the browser that the user has

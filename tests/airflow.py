@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import ProxyHandler, Request, build_opener
 
-from demo.meltano import REPOSITORY
+from demo.meltano import REPOSITORY, stop_group
+from tests.postgres import free_port
 
 T = TypeVar("T")
 
@@ -122,7 +121,7 @@ def airflow(folder: Path, variables: Mapping[str, str], *, dag: str, slots: int)
     assert AIRFLOW.exists(), "Airflow is not installed in this folder: `make test-airflow` does it"
     home = folder / "airflow"
     home.mkdir()
-    url = f"http://127.0.0.1:{_free_port()}"
+    url = f"http://127.0.0.1:{free_port()}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     environment |= {
         "AIRFLOW_HOME": str(home),
@@ -163,7 +162,7 @@ def airflow(folder: Path, variables: Mapping[str, str], *, dag: str, slots: int)
         yield running
     finally:
         for process in reversed(processes):
-            _stop(process)
+            stop_group(process)
 
 
 def wait(look: Callable[[], T | None], seconds: float, tell: Callable[[], str]) -> T:
@@ -178,20 +177,3 @@ def wait(look: Callable[[], T | None], seconds: float, tell: Callable[[], str]) 
             return seen
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     raise AssertionError(f"nothing after {seconds} s:\n{tell()}")
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Stop a process and all others of its group."""
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_SECONDS_TO_STOP)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

@@ -35,6 +35,14 @@ class NoPostgresError(Exception):
     """There are no server programs, or the server didn't start."""
 
 
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 @contextmanager
 def postgres() -> Iterator[int]:
     """Run a server with trusting authentication and the superuser USER, and yield its port on 127.0.0.1."""
@@ -57,9 +65,7 @@ def postgres() -> Iterator[int]:
         )
         if made.returncode:
             raise NoPostgresError(f"initdb failed:\n{made.stdout}{made.stderr}")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port: int = free.getsockname()[1]
+        port = free_port()
         server: list[str | Path] = [programs / "postgres", "-D", data, "-F", "-p", str(port)]
         # Without a socket file there is no path that could be too long.
         server += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]

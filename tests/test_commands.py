@@ -72,6 +72,8 @@ def test_the_commands_of_a_page_work(page: Path, tmp_path: Path, monkeypatch: py
         )
         requests = simulator.requests()["total"]
     assert done.returncode == 0, done.stdout
+    if "source freshness" in commands_of(page):  # which is to fail, as the simulated present is long past
+        assert "ERROR STALE" in done.stdout
     if "meltano run" in commands_of(page) or "--config ENV" in commands_of(page):
         assert requests > 0, done.stdout
     queries = re.findall(r"```sql\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from connector_groups.groups import Group, group_of, share_out
+from connector_groups.meltano import usable_identifiers
 from connector_groups.states import states_to_write
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,8 @@ from singer_sdk.helpers.types import TapState
 
 from tap_connector_logs.backlog import Backlog, Interval
 from tap_connector_logs.instants import SECOND, parse_instant
+from tap_connector_logs.records import connector_record
+from tap_connector_logs.settings import CONNECTOR_IDENTIFIER
 from tap_connector_logs.state import Bookmarks
 
 PIPELINE = "dev:tap-connector-logs-to-target-postgres"
@@ -75,6 +78,24 @@ def test_groups_that_run_at_once_share_the_requests(
     work = share_out(connectors, groups=4, groups_at_a_time=at_a_time, requests_per_second=requests)
 
     assert {group["requests_per_second"] for group in work} == {each}
+
+
+@pytest.mark.parametrize(("groups", "at_a_time"), [(0, 2), (-4, 2), (4, 0)])
+def test_less_than_one_group_is_a_failure(groups: int, at_a_time: int) -> None:
+    with pytest.raises(ValueError, match="must be 1 or more"):
+        share_out(CONNECTORS, groups=groups, groups_at_a_time=at_a_time, requests_per_second=10)
+
+
+@given(st.from_regex(CONNECTOR_IDENTIFIER, fullmatch=True))
+def test_connectors_are_listed_under_identifiers_that_the_tap_takes(name: str) -> None:
+    assert usable_identifiers([name.strip(), f"{name}/", "", "x" * 101]) == [name.strip()]
+
+
+def test_a_connector_without_an_identifier_is_not_listed() -> None:
+    record = connector_record({"name": "Shop"}, team_id=TEAM)
+
+    assert record["connector_identifier"].startswith("derived-")
+    assert usable_identifiers([record["connector_identifier"], "derived-", "T3S70"]) == ["derived-", "T3S70"]
 
 
 def test_no_connector_at_all_is_a_failure() -> None:

@@ -76,6 +76,22 @@ def test_it_tells_which_connector_broke_since_when_and_why(tmp_path: Path) -> No
     assert page.rows["time"][2] == ["2026-01-29", "2", "1", "0", "1", "0", "0", "0"]
 
 
+def test_a_team_whose_logs_are_late_is_told_of(tmp_path: Path) -> None:
+    page = page_of(
+        tmp_path,
+        [
+            at(0, connector_identifier="FINE"),
+            at(23, team_id=2, connector_identifier="FINE"),
+            at(24, 500, team_id=3, connector_identifier="LATE"),
+            at(25, team_id=3, connector_identifier="LATE"),
+        ],
+    )
+
+    assert "The newest log of team 3 is of 2026-01-30 12:00. Its figures are of the 24 hours up to then." in page.text
+    assert page.text.count("The newest log of team") == 1
+    assert [row[0] for row in page.rows["connectors"]] == ["LATE 3/LATE", "FINE 1/FINE", "FINE 2/FINE"]
+
+
 def test_text_of_the_logs_is_nothing_but_text(tmp_path: Path) -> None:
     script = "<script>alert(1)</script>"
     quotes = "\"'><img src=x onerror=alert(1)>{{ 7 * 7 }}"

@@ -64,11 +64,12 @@ def told_to_airflow() -> Iterator[None]:
     schedule=os.environ.get("CONNECTOR_LOGS_SCHEDULE", "@hourly") or None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
+    dagrun_timeout=timedelta(days=1),  # somebody has to be told of a rate limit that never leaves room
     max_active_runs=1,  # two runs at once would read from one state, and move states under each other's feet
     default_args={
         "retries": 3,
         "retry_delay": timedelta(seconds=setting("retry_seconds", 60)),
-        "retry_exponential_backoff": True,
+        "retry_exponential_backoff": 2.0,
     },
     doc_md=__doc__,
 )

@@ -77,8 +77,11 @@ def share_out(connectors: Iterable[str], *, groups: int, groups_at_a_time: int, 
         requests_per_second: Requests in a second for all of them together.
 
     Raises:
-        ValueError: If there is no connector, a request in a second isn't enough for each, or a group is too large.
+        ValueError: If there is no connector, no group, less than a request in a second for each, or a group is too
+            large.
     """
+    if groups < 1 or groups_at_a_time < 1:
+        raise ValueError("The number of groups, and that of groups at a time, must be 1 or more.")
     members: dict[Group, list[str]] = {}
     for connector in sorted(set(connectors)):
         members.setdefault(group_of(connector, groups), []).append(connector)

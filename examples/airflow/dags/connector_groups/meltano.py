@@ -13,7 +13,7 @@ import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,8 @@ from connector_groups.states import states_to_write
 
 TAP = "tap-connector-logs"
 
-_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,100}")
+# As the API has them. The tap derives one for a connector that has none, under which no logs can be asked for.
+_IDENTIFIER = re.compile(r"(?!derived-[0-9a-f]{32}\Z)[A-Za-z0-9_-]{1,100}")
 _WAIT_UNTIL = re.compile(r"It asks to wait \d+ s, until (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC\.")
 _SECONDS_TO_STOP = 60
 
@@ -72,14 +73,15 @@ class Project:
 
         Raises:
             RunError: If the tap fails.
+            ValueError: If the tap doesn't write the list as records.
         """
-        names = []
-        with self._output("invoke", TAP, variables=_settings(_SELECT=["connectors.*"])) as output:
-            for line in output:
-                message = json.loads(line)
-                if message["type"] == "RECORD":
-                    names.append(message["record"]["connector_identifier"])
-        usable = [name for name in names if _IDENTIFIER.fullmatch(name)]
+        arguments = ("invoke", "--no-install", TAP)
+        with self._output(*arguments, variables=_settings(_SELECT=["connectors.*"])) as output:
+            messages = [json.loads(line) for line in output]
+        if any(message["type"] == "BATCH" for message in messages):
+            raise ValueError("With batch_config the connectors can't be listed. Remove that setting.")
+        names = [message["record"]["connector_identifier"] for message in messages if message["type"] == "RECORD"]
+        usable = usable_identifiers(names)
         if len(usable) < len(names):
             logger.warning(
                 "%d connectors have no usable identifier; their logs can't be read.", len(names) - len(usable)
@@ -158,13 +160,20 @@ class Project:
         Meltano hands the catalog and the state over to a tap in files that have one name for all runs of that tap:
         of two at once in one folder, one would read with the state of the other.
         """
-        shared = Path(os.environ.get("MELTANO_SYS_DIR_ROOT", self.folder / ".meltano"))
+        shared = Path(self.folder, os.environ.get("MELTANO_SYS_DIR_ROOT", ".meltano")).resolve()
+        if not shared.is_dir():
+            raise ValueError(f"There is no {shared}. Run `make install` in {self.folder}.")
         with tempfile.TemporaryDirectory(prefix="meltano-") as name:
             folder = Path(name)
             # Where there is no database yet, the link leads to the place where it will be.
             for entry in {path.name for path in shared.iterdir()} - {"run", "logs"} | {"meltano.db"}:
                 (folder / entry).symlink_to(shared / entry)
             yield folder
+
+
+def usable_identifiers(names: Iterable[str]) -> list[str]:
+    """Return those of the listed identifiers that logs can be asked for under."""
+    return [name for name in names if _IDENTIFIER.fullmatch(name)]
 
 
 def _settings(**settings: object) -> dict[str, str]:

@@ -54,7 +54,8 @@ def states_to_write(states: Mapping[str, Entry], *, pipeline: str, groups: int) 
     latest: dict[tuple[str, str], Mapping[str, Any]] = {}
     for _, state in sorted(of_groups.items()):
         for bookmark in _bookmarks(state):
-            key = str(bookmark["context"]["team_id"]), str(bookmark["context"]["connector_identifier"])
+            context = bookmark["context"]
+            key = str(context.get("team_id")), str(context.get("connector_identifier"))
             if key not in latest or _progress(latest[key]) < _progress(bookmark):
                 latest[key] = bookmark
     shared_out: dict[Group, list[Mapping[str, Any]]] = {}
@@ -71,6 +72,10 @@ def _bookmarks(state: Entry) -> Iterator[Mapping[str, Any]]:
         stream = singer_state.get("bookmarks", {}).get(_STREAM, {})
         if stream.get("version", _VERSION) != _VERSION:
             raise ValueError(f"A state has version {stream['version']}; only version {_VERSION} can be moved.")
+        if "replication_key_value" in stream:
+            raise ValueError(
+                "A state has one bookmark for all connectors. Run the job once without groups: it gives each its own."
+            )
         yield from stream.get("partitions", [])
 
 
