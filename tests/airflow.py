@@ -24,7 +24,6 @@ DAGS = REPOSITORY / "examples" / "airflow" / "dags"
 
 _PARTS = (("api-server",), ("scheduler", "--skip-serve-logs"), ("dag-processor",))
 _SECONDS_TO_START = 120
-_SECONDS_TO_STOP = 20
 _SECONDS_BETWEEN_LOOKS = 0.5
 _ENDED = {"success", "failed"}
 
