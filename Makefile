@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 
 # Tests of several files at a time; those of one file share a simulator.
 JOBS ?= 2
-SIDE_BY_SIDE := --numprocesses $(JOBS) --dist loadfile
+SIDE_BY_SIDE := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Exact versions with their hashes, so that no new release can break or betray anything unseen.
 INSTALL := python -m pip install --quiet --require-hashes --requirement
@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
 .PHONY: help install demo report screenshot docs lint postgres test test-airflow test-dbt test-docs test-long test-report \
-	test-tap audit zizmor lock package bench loaders clean
+	test-rules test-tap audit zizmor lock package bench loaders clean
 
 help:
 	@echo "make demo          run the real Meltano job against a simulated API, and make a report of what the logs tell"
@@ -72,12 +72,18 @@ lint: .venv/.installed
 postgres: .venv/.installed
 	@.venv/bin/python tests/postgres.py >/dev/null 2>&1 || .venv/bin/$(INSTALL) requirements/postgres.txt
 
-test: install lint postgres
-	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long
+# What needs no more than the tap goes on while Meltano and its plugins are installed.
+test: .venv/.installed
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync install lint postgres test-rules
 	@rm -f .coverage*
 	.venv/bin/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not (airflow or browser or commands or dbt or long)"
 	@.venv/bin/python -m coverage combine --quiet
 	.venv/bin/python -m coverage report
+
+# Properties and kills, in the short form that is the same each time. Slow where coverage is measured, of which they
+# add none.
+test-rules: .venv/.installed
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long
 
 test-long: .venv/.installed
 	LONG_TESTS=1 .venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long --timeout 3600 --durations 0

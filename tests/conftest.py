@@ -14,6 +14,13 @@ import trustme
 from simulator.process import Simulator
 from tests.tap_process import Run, RunTap, run_tap, settings_for
 
+LONGEST = ("test_demo.py", "test_meltano.py", "test_hub_entry.py", "test_loaders.py")
+"""The files that take longest. What takes long is begun with, so that no worker is left alone with it in the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
 
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
