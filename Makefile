@@ -10,6 +10,9 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 JOBS ?= 2
 SIDE_BY_SIDE := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
+# Tests that have a target of their own.
+APART := airflow or browser or commands or dbt or long
+
 # Exact versions with their hashes, so that no new release can break or betray anything unseen.
 INSTALL := python -m pip install --quiet --require-hashes --requirement
 COMPILE := .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
@@ -75,13 +78,13 @@ postgres: .venv/.installed
 # What needs no more than the tap goes on while Meltano and its plugins are installed.
 test: .venv/.installed
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync install lint postgres test-rules
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m "unmeasured and not ($(APART))"
 	@rm -f .coverage*
-	.venv/bin/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not (airflow or browser or commands or dbt or long)"
+	.venv/bin/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not (unmeasured or $(APART))"
 	@.venv/bin/python -m coverage combine --quiet
 	.venv/bin/python -m coverage report
 
-# Properties and kills, in the short form that is the same each time. Slow where coverage is measured, of which they
-# add none.
+# Properties and kills, in the short form that is the same each time.
 test-rules: .venv/.installed
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,12 +15,26 @@ import trustme
 from simulator.process import Simulator
 from tests.tap_process import Run, RunTap, run_tap, settings_for
 
-LONGEST = ("test_demo.py", "test_meltano.py", "test_hub_entry.py", "test_loaders.py")
-"""The files that take longest. What takes long is begun with, so that no worker is left alone with it in the end."""
+LONGEST = (
+    *("test_whole_runs.py", "test_faults.py", "test_demo.py", "test_meltano.py"),
+    *("test_limits.py", "test_progress.py", "test_loaders.py", "test_hub_entry.py"),
+)
+"""Files that take longer than the number of their tests tells."""
+
+UNMEASURED = (
+    *("test_whole_runs.py", "test_demo.py", "test_meltano.py", "test_hub_entry.py", "test_loaders.py"),
+    *("test_connector_groups.py", "test_documents.py", "test_requirements.py"),
+)
+"""Files that test whole jobs, or something else than the tap."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    """Begin with what takes longest, so that no worker is left alone with it, and mark what isn't measured."""
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path.name not in LONGEST, -tests[item.path], item.path))
+    for item in items:
+        if item.path.name in UNMEASURED or item.path.parent.name == "simulator":
+            item.add_marker("unmeasured")
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,10 @@ import pytest
 from typing_extensions import override
 
 from tap_connector_logs.answers import Answer
+from tap_connector_logs.backlog import Interval
 from tap_connector_logs.errors import ConnectorError, ServerError
 from tap_connector_logs.instants import MICROSECOND, MILLISECOND, SECOND, format_instant, parse_instant
+from tap_connector_logs.walk import Walk
 from tests.model import FIRST, TEAM_ID, Log, ModelApi, Target, history, ids_of
 from tests.model import settings as tap_settings
 
@@ -18,6 +20,15 @@ def test_sixty_thousand_logs_take_sixty_one_requests() -> None:
     api, target = ModelApi({"A": history(60_000)}), Target()
     target.run(api, tap_settings())
     assert api.requests == 61
+
+
+def test_a_walk_that_holds_nothing_back_keeps_its_question_when_it_learns_the_servers_precision() -> None:
+    walk = Walk(Interval(until=FIRST), limit=3)
+    before = walk.before
+
+    walk.learn(MILLISECOND)
+
+    assert (walk.unit, walk.before) == (MILLISECOND, before)
 
 
 @pytest.mark.parametrize("precision", [MILLISECOND, SECOND])
