@@ -76,7 +76,7 @@ class Control:
         shelf = self._shelf(request)
         if request.method == "POST":
             for fields in (await _body(request, _Logs)).logs:
-                shelf.add(fields)
+                shelf.add(fields, now=self._simulation.now)
             return json({})
         return json({"logs": shelf.held(self._simulation.switches, now=self._simulation.now)})
 

@@ -24,10 +24,9 @@ _WORD = 2.0**-32
 
 
 class Log(msgspec.Struct, frozen=True, gc=False):
-    """A log as it happened; instants are microseconds since the epoch, UTC."""
+    """A log as it happened; its instant is in microseconds since the epoch, UTC."""
 
     instant: int
-    visible_at: int
     id: str
     status: int | None
     event: str | None
@@ -98,15 +97,10 @@ class History:
 
     def log(self, number: int, instant: int) -> Log:
         """Make the log that has this number and this instant."""
-        draw = self._hash.copy()
-        draw.update(b"%d" % number)
-        request_id, kind, luck, noise, delay = _DRAW.unpack(draw.digest())
+        request_id, kind, luck, noise, _ = self._drawn(number)
         outcome = self._outcome(instant, Draw(kind * _WORD, luck * _WORD, noise * _WORD))
-        # The share `late` of all delays, stretched over the whole range of arrivals.
-        lateness = delay * _WORD / self._late if delay * _WORD < self._late else 0.0
         return Log(
             instant=instant,
-            visible_at=instant + int(lateness * LATEST_ARRIVAL),
             id=f"{number}-{self._suffix}",
             status=outcome.status,
             event=outcome.event,
@@ -114,6 +108,21 @@ class History:
             duration_ms=outcome.duration_ms,
             request_id=_uuid(request_id.hex()),
         )
+
+    def arrival(self, number: int, instant: int) -> int:
+        """Return when the log that has this number and this instant becomes visible."""
+        if not self._late:
+            return instant
+        delay = self._drawn(number)[-1] * _WORD
+        # The share `late` of all delays, stretched over the whole range of arrivals.
+        return instant + int(delay / self._late * LATEST_ARRIVAL) if delay < self._late else instant
+
+    def _drawn(self, number: int) -> tuple[bytes, int, int, int, int]:
+        """Draw what decides about a log."""
+        draw = self._hash.copy()
+        draw.update(b"%d" % number)
+        drawn: tuple[bytes, int, int, int, int] = _DRAW.unpack(draw.digest())
+        return drawn
 
 
 def _uuid(digits: str) -> str:

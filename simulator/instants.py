@@ -17,6 +17,9 @@ SECOND = 1_000_000
 DAY = 86_400 * SECOND
 """Microseconds in a day."""
 
+UNITS = {"us": 1, "ms": 1_000, "s": SECOND}
+"""Microseconds in each unit, by the name that the switches know it by."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -43,7 +46,7 @@ class Form:
 
     def cut(self, instant: int) -> int:
         """Return the instant that a reader of the written form sees."""
-        return instant - instant % self.unit
+        return cut(instant, self.unit)
 
     def write(self, instant: int) -> str:
         """Write an instant."""
@@ -71,6 +74,11 @@ FORMS = {
 """Every form by the name that the switch `log_time_form` knows it by."""
 
 CANONICAL = FORMS["z"]
+
+
+def cut(instant: int, unit: int) -> int:
+    """Return the begin of the unit, so many microseconds long, in which an instant lies."""
+    return instant - instant % unit
 
 
 def read_date_time(text: str) -> int:

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from random import Random
 from typing import Any
 
 import msgspec
 
+from simulator.entries import Added, entry
 from simulator.history import History, Log, Profile
-from simulator.instants import CANONICAL, FORMS, SECOND, Form, read_log_time
+from simulator.instants import CANONICAL, FORMS, SECOND, read_log_time
+from simulator.order import boundary, newest_first
 from simulator.switches import Switches
-
-_PRECISIONS = {"us": 1, "ms": 1_000, "s": SECOND}
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """A log that was put on the shelf by hand: fields of JSON that nobody interprets."""
-
-    fields: dict[str, msgspec.Raw]
-    as_given: bool
 
 
 class Shelf:
@@ -35,19 +25,20 @@ class Shelf:
         self._history = history
         self._grown = 0
         self._added: list[Added] = []
-        # Two columns of one table: when each log happened, and which one it is. The logs of the history are
-        # numbered from 0 up, the added ones from -1 down.
+        # Three columns of one table: when each log happened, when it becomes visible, and which one it is. The
+        # logs of the history are numbered from 0 up, the added ones from -1 down.
         self._instants = array("q")
+        self._arrivals = array("q")
         self._numbers = array("q")
 
     def advance_to(self, now: int) -> None:
         """Let the history grow until now."""
         for instant in self._history.advance_to(now):
-            self._insert(instant, self._grown)
+            self._insert(instant, self._history.arrival(self._grown, instant), self._grown)
             self._grown += 1
 
-    def add(self, fields: Mapping[str, msgspec.Raw]) -> None:
-        """Add a log, whatever its fields are; it is visible at once.
+    def add(self, fields: Mapping[str, msgspec.Raw], *, now: int) -> None:
+        """Add a log, whatever its fields are; it is visible from now on.
 
         Its `log_time` will be written like that of any other log. If `raw` is true, the log is sent as given
         instead, and `_position` may say where it belongs when its `log_time` can't.
@@ -63,7 +54,7 @@ class Shelf:
         except ValueError as error:
             raise ValueError(f"a log needs a log_time, or is raw and needs a _position: {error}") from None
         self._added.append(Added(kept, as_given))
-        self._insert(instant, -len(self._added))
+        self._insert(instant, now, -len(self._added))
 
     def remove(self, log_id: str) -> bool:
         """Remove the log that has this id, and tell whether there was one."""
@@ -71,7 +62,7 @@ class Shelf:
             log = self._log(place)
             held = log.id if isinstance(log, Log) else msgspec.json.decode(log.fields.get("id", b"null"))
             if held == log_id:
-                del self._instants[place], self._numbers[place]
+                del self._instants[place], self._arrivals[place], self._numbers[place]
                 return True
         return False
 
@@ -88,10 +79,10 @@ class Shelf:
         form = FORMS[switches.log_time_form]
         end = len(self._instants)
         if before is not None:
-            end = bisect_left(self._instants, _boundary(before, form, switches))
-        places = self._newest_first(self._oldest_kept(switches, now), end, switches, turn)
+            end = bisect_left(self._instants, boundary(before, switches))
+        places = newest_first(self._instants, self._oldest_kept(switches, now), end, switches, turn)
         return [
-            log.fields if isinstance(log, Added) and log.as_given else _entry(log, form.write(instant))
+            log.fields if isinstance(log, Added) and log.as_given else entry(log, form.write(instant))
             for instant, log in islice(self._visible(places, now), limit)
         ]
 
@@ -103,16 +94,18 @@ class Shelf:
         """
         form = FORMS[switches.log_time_form]
         places = range(len(self._instants) - 1, self._oldest_kept(switches, now) - 1, -1)
-        return [_entry(log, CANONICAL.write(form.cut(instant))) for instant, log in self._visible(iter(places), now)]
+        return [entry(log, CANONICAL.write(form.cut(instant))) for instant, log in self._visible(places, now)]
 
-    def _insert(self, instant: int, number: int) -> None:
+    def _insert(self, instant: int, arrival: int, number: int) -> None:
         """Insert a log after those of its instant."""
         if not self._instants or self._instants[-1] <= instant:
             self._instants.append(instant)
+            self._arrivals.append(arrival)
             self._numbers.append(number)
         else:
             place = bisect_right(self._instants, instant)
             self._instants.insert(place, instant)
+            self._arrivals.insert(place, arrival)
             self._numbers.insert(place, number)
 
     def _log(self, place: int) -> Log | Added:
@@ -124,53 +117,7 @@ class Shelf:
             return 0
         return bisect_left(self._instants, now - int(switches.retention_seconds * SECOND))
 
-    def _newest_first(self, first: int, end: int, switches: Switches, turn: int) -> Iterator[int]:
-        """Yield the places from `first` until `end`, newest first, ties in the order in force."""
-        if switches.tie_order == "stable":
-            yield from range(end - 1, first - 1, -1)
-            return
-        form = FORMS[switches.log_time_form]
-        rng = Random(turn)
-        while first < end:
-            end -= 1
-            shown = form.cut(self._instants[end])
-            if end == first or self._instants[end - 1] < shown:
-                yield end
-                continue
-            ties = range(bisect_left(self._instants, shown, first, end), end + 1)
-            yield from ties if switches.tie_order == "reversed" else rng.sample(ties, len(ties))
-            end = ties.start
-
-    def _visible(self, places: Iterator[int], now: int) -> Iterator[tuple[int, Log | Added]]:
+    def _visible(self, places: Iterable[int], now: int) -> Iterator[tuple[int, Log | Added]]:
         for place in places:
-            log = self._log(place)
-            if isinstance(log, Added) or log.visible_at <= now:
-                yield self._instants[place], log
-
-
-def _boundary(before: int, form: Form, switches: Switches) -> int:
-    """Return the instant that all logs before `before` lie before.
-
-    A log is compared by what its form shows of its instant. The form cuts, so it keeps the order, and the
-    comparison of what is shown can be turned into one of whole instants.
-    """
-    precision = _PRECISIONS[switches.precision]
-    before -= before % precision
-    if switches.before == "inclusive":
-        return form.cut(before) + form.unit
-    return -form.cut(-before)
-
-
-def _entry(log: Log | Added, log_time: str) -> dict[str, Any]:
-    """Build what the API sends for a log."""
-    if isinstance(log, Added):
-        return log.fields | {"log_time": log_time}
-    return {
-        "id": log.id,
-        "log_time": log_time,
-        "status": log.status,
-        "event": log.event,
-        "request": log.request,
-        "duration_ms": log.duration_ms,
-        "request_id": log.request_id,
-    }
+            if self._arrivals[place] <= now:
+                yield self._instants[place], self._log(place)

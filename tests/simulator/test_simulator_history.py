@@ -15,8 +15,8 @@ HOUR = 3600 * SECOND
 MONTH = 30 * DAY
 
 
-def logs_of(profile: Profile, *steps: int, seed: int = 7, late: float = 0.0) -> list[Log]:
-    history = History(profile, seed=seed, start=0, late=late)
+def logs_of(profile: Profile, *steps: int, seed: int = 7) -> list[Log]:
+    history = History(profile, seed=seed, start=0)
     instants = [instant for now in steps for instant in history.advance_to(now)]
     return [history.log(number, instant) for number, instant in enumerate(instants)]
 
@@ -65,7 +65,8 @@ def test_the_connectors_of_a_fleet_have_different_logs() -> None:
 
 def test_about_the_share_of_logs_that_was_asked_for_are_late_by_up_to_ten_minutes() -> None:
     (profile,) = uniform_fleet(1, logs=5000, ties=0, days=30)
-    delays = [log.visible_at - log.instant for log in logs_of(profile, MONTH, late=0.2)]
+    history = History(profile, seed=7, start=0, late=0.2)
+    delays = [history.arrival(*log) - log[1] for log in enumerate(history.advance_to(MONTH))]
     assert sum(delay > 0 for delay in delays) / 5000 == pytest.approx(0.2, abs=0.03)
     assert 0.9 * LATEST_ARRIVAL < max(delays) <= LATEST_ARRIVAL
 

@@ -1,0 +1,33 @@
+"""What the API sends for a log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from simulator.history import Log
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A log that was put on the shelf by hand: fields of JSON that nobody interprets."""
+
+    fields: dict[str, msgspec.Raw]
+    as_given: bool
+
+
+def entry(log: Log | Added, log_time: str) -> dict[str, Any]:
+    """Build the entry for a log, whose time is written already."""
+    if isinstance(log, Added):
+        return log.fields | {"log_time": log_time}
+    return {
+        "id": log.id,
+        "log_time": log_time,
+        "status": log.status,
+        "event": log.event,
+        "request": log.request,
+        "duration_ms": log.duration_ms,
+        "request_id": log.request_id,
+    }
