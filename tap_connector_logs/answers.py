@@ -62,21 +62,24 @@ class Answer:
         total: How many the API says there are, if it does.
         server_time: The server's clock at the answer, as the end of the second that it tells; the client's clock
             where it tells none. An instant.
+        limit: How many entries were asked for at the most; 0 for a list that knows no limit.
     """
 
     entries: list[dict[str, Any]]
     total: int | None
     server_time: int
+    limit: int = 0
 
 
 def read_answer(
-    what: str, list_name: str, *, status: int, headers: Mapping[str, str], content: bytes, now: datetime
+    what: str, list_name: str, limit: int, *, status: int, headers: Mapping[str, str], content: bytes, now: datetime
 ) -> Answer:
     """Read an answer.
 
     Args:
         what: What was asked for, to be named in errors.
         list_name: The field that must hold the list.
+        limit: How many entries were asked for at the most; 0 for a list that knows no limit.
         status: HTTP status.
         headers: HTTP headers, their names in any case.
         content: The whole body.
@@ -103,6 +106,7 @@ def read_answer(
         [entry if isinstance(entry, dict) else {"entry": entry} for entry in entries],
         total if isinstance(total, int) else None,
         instant_of(date) + SECOND,
+        limit,
     )
 
 

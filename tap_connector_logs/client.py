@@ -107,7 +107,7 @@ class Client:
             CredentialError: Also if the credential has no access to the team.
         """
         try:
-            answer = self._get("the list of the team's connectors", self._connectors_url, "connectors", {})
+            answer = self._get("the list of the team's connectors", self._connectors_url, "connectors", 0, {})
         except ConnectorError as error:  # what is refused here is no connector but the team
             raise CredentialError(
                 error.message, status=error.status, code=error.code, request_id=error.request_id
@@ -135,9 +135,9 @@ class Client:
         if before is not None:
             parameters["before"] = format_instant(before).replace(".000000Z", "Z")
         what = f"the logs of connector {connector_identifier}"
-        return self._get(what, f"{self._connectors_url}/{connector_identifier}/logs", "logs", parameters)
+        return self._get(what, f"{self._connectors_url}/{connector_identifier}/logs", "logs", limit, parameters)
 
-    def _get_once(self, what: str, url: str, list_name: str, parameters: dict[str, str]) -> Answer:
+    def _get_once(self, what: str, url: str, list_name: str, limit: int, parameters: dict[str, str]) -> Answer:
         """Make one request."""
         mine = self._sessions
         self.gate.enter()
@@ -173,6 +173,7 @@ class Client:
         return read_answer(
             what,
             list_name,
+            limit,
             status=response.status_code,
             headers=response.headers,
             content=content,

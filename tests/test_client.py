@@ -103,7 +103,7 @@ def test_a_request_names_team_connector_limit_and_the_time_before_which_to_read(
     with RawServer(GOOD) as server:
         client_of(server).list_logs("T3S70", limit=5, before=1_735_689_600_000_000)
         client_of(server).list_logs("T3S70", limit=1000, before=1_735_689_600_000_001)
-        client_of(server).list_logs("T3S70", limit=1, before=None)
+        assert client_of(server).list_logs("T3S70", limit=1, before=None).limit == 1
     path = "/v1/teams/936506/connector_builder/connectors/T3S70/logs"
     assert [request.splitlines()[0] for request in server.requests] == [
         f"GET {path}?limit=5&before=2025-01-01T00%3A00%3A00Z HTTP/1.1",
