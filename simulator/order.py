@@ -13,11 +13,11 @@ from simulator.switches import Switches
 def boundary(before: int, switches: Switches) -> int:
     """Return the instant that all logs before `before` lie before.
 
-    A log is compared by what its form shows of its instant. The form cuts, so it keeps the order, and the
-    comparison of what is shown can be turned into one of whole instants.
+    A log is compared by its instant, cut to what its form shows and to what is compared. To cut keeps the order,
+    so the comparison of what is left can be turned into one of whole instants.
     """
     unit = _compared(switches)
-    before = cut(before, UNITS[switches.precision])
+    before = cut(before, max(UNITS[switches.precision], UNITS[switches.unit]))
     if switches.before == "inclusive":
         return cut(before, unit) + unit
     return -cut(-before, unit)
@@ -32,15 +32,15 @@ def newest_first(instants: Sequence[int], first: int, end: int, switches: Switch
     rng = Random(turn)
     while first < end:
         end -= 1
-        shown = cut(instants[end], unit)
-        if end == first or instants[end - 1] < shown:
+        alike = cut(instants[end], unit)
+        if end == first or instants[end - 1] < alike:
             yield end
             continue
-        ties = range(bisect_left(instants, shown, first, end), end + 1)
+        ties = range(bisect_left(instants, alike, first, end), end + 1)
         yield from ties if switches.tie_order == "reversed" else rng.sample(ties, len(ties))
         end = ties.start
 
 
 def _compared(switches: Switches) -> int:
     """Return the microseconds within which logs are alike."""
-    return FORMS[switches.log_time_form].unit
+    return max(FORMS[switches.log_time_form].unit, UNITS[switches.unit])

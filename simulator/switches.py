@@ -26,6 +26,7 @@ FaultKind = Literal[
     "stall",
 ]
 
+Unit = Literal["us", "ms", "s"]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -38,8 +39,9 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes:
         before: Whether a log at the very instant of `before` is among the logs before it.
         precision: What the server cuts `before` down to.
-        log_time_form: How `log_time` is written. Logs are sorted and compared by what the form shows.
-        tie_order: The order of logs that show the same instant; `shuffled` is another one at every request.
+        unit: What logs and `before` are compared by, however finely `log_time` is shown.
+        log_time_form: How `log_time` is written. Logs are compared by nothing that it doesn't show.
+        tie_order: The order of logs of one instant: newest first, oldest first, or another one at every request.
         late: Share of the logs that become visible up to 600 simulated seconds after their `log_time`.
         new_logs_per_request: Simulated seconds that pass at each request, so that logs arrive between pages.
         retention_seconds: Logs older than this are gone; None keeps all.
@@ -61,7 +63,8 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     before: Literal["exclusive", "inclusive"] = "exclusive"
-    precision: Literal["us", "ms", "s"] = "us"
+    precision: Unit = "us"
+    unit: Unit = "us"
     log_time_form: Literal["z", "offset", "naive", "space", "seconds", "millis", "nanos", "tenths", "date"] = "z"
     tie_order: Literal["stable", "reversed", "shuffled"] = "stable"
     late: Share = 0.0

@@ -189,6 +189,7 @@ def test_an_answer_takes_at_least_the_latency(simulator: Simulator, api: Api) ->
     [
         {"unknown": 1},
         {"before": "maybe"},
+        {"unit": "ns"},
         {"latency": -1},
         {"faults": {"http_500": 1.5}},
         {"faults": {"http_500": 0.6, "http_503": 0.6}},
