@@ -50,6 +50,8 @@ def create_app(simulation: Simulation) -> Starlette:
         before = _before(request.query_params.get("before"))
         if identifier in switches.broken:
             return html("Just a moment")
+        if switches.largest_page is not None:
+            limit = min(limit, switches.largest_page)
         return json({"logs": shelf.page(switches, limit=limit, before=before, now=simulation.now, turn=turn)})
 
     def not_found(_request: Request, _turn: int) -> Response:

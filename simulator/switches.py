@@ -45,6 +45,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         late: Share of the logs that become visible up to 600 simulated seconds after their `log_time`.
         new_logs_per_request: Simulated seconds that pass at each request, so that logs arrive between pages.
         retention_seconds: Logs older than this are gone; None keeps all.
+        largest_page: Most logs in any answer, whatever `limit` asks for; None for as many as it does.
         latency: Seconds before each answer.
         faults: The share of requests that meet each kind of fault.
         fault_limit: How many faults there are before the API recovers; None for no limit.
@@ -70,6 +71,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     late: Share = 0.0
     new_logs_per_request: Seconds = 0.0
     retention_seconds: Positive | None = None
+    largest_page: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
     latency: Seconds = 0.0
     faults: dict[FaultKind, Share] = {}

@@ -129,6 +129,15 @@ def test_logs_older_than_the_retention_are_gone(simulator: Simulator, api: Api) 
     assert [log["id"] for log in kept] == [log["id"] for log in simulator.logs("U0003")]
 
 
+def test_no_page_is_larger_than_the_largest_whatever_the_limit(simulator: Simulator, api: Api) -> None:
+    everything = api.ids()
+    simulator.switch(largest_page=50)
+    for limit in (1, 49, 50, 51, 1000):
+        assert api.ids(limit=limit) == everything[: min(limit, 50)]
+    assert len(api.list_logs().json()["logs"]) == 50
+    assert api.list_logs(limit=1001).status_code == 400
+
+
 def test_time_that_passes_at_each_request_brings_new_logs_between_pages() -> None:
     with Simulator(fleet="uniform", logs=1000, history_days=1) as simulator, requests.Session() as session:
         session.trust_env = False
@@ -190,6 +199,7 @@ def test_an_answer_takes_at_least_the_latency(simulator: Simulator, api: Api) ->
         {"unknown": 1},
         {"before": "maybe"},
         {"unit": "ns"},
+        {"largest_page": 0},
         {"latency": -1},
         {"faults": {"http_500": 1.5}},
         {"faults": {"http_500": 0.6, "http_503": 0.6}},
