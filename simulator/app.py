@@ -15,6 +15,7 @@ from simulator.gate import guarded
 from simulator.instants import FORMS, read_date_time
 from simulator.shelf import Shelf
 from simulator.simulation import Simulation
+from simulator.switches import Switches
 
 LARGEST_PAGE = 1000
 USUAL_PAGE = 100
@@ -42,10 +43,7 @@ def create_app(simulation: Simulation) -> Starlette:
         shelf = simulation.shelves.get(identifier)
         if shelf is None or identifier in switches.gone:
             raise Refusal(404, "The connector was not found.")
-        if identifier in switches.forbidden:
-            raise Refusal(403, "You have no access to this connector.")
-        if identifier in switches.invalid:
-            raise Refusal(400, "The connector can't be read like this.")
+        _refuse(identifier, switches)
         limit = _limit(request.query_params.get("limit"))
         before = _before(request.query_params.get("before"))
         if identifier in switches.broken:
@@ -66,6 +64,20 @@ def create_app(simulation: Simulation) -> Starlette:
             Route("/{path:path}", guarded(simulation, "other", not_found), methods=anything),
         ]
     )
+
+
+def _refuse(identifier: str, switches: Switches) -> None:
+    """Refuse the logs of a connector if the switches say so."""
+    if identifier in switches.unauthorized:
+        raise Refusal(401, "The key isn't known to this connector.")
+    if identifier in switches.expired:
+        raise Refusal(403, "The licence of this connector has expired.", code="LICENSE_EXPIRED")
+    if identifier in switches.forbidden:
+        raise Refusal(403, "You have no access to this connector.")
+    if identifier in switches.throttled:
+        raise Refusal(429, "Too many requests for this connector.", retry_after=switches.retry_after)
+    if identifier in switches.invalid:
+        raise Refusal(400, "The connector can't be read like this.")
 
 
 def _limit(text: str | None) -> int:

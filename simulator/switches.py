@@ -51,11 +51,14 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         fault_limit: How many faults there are before the API recovers; None for no limit.
         fault_paths: The endpoint that the faults strike.
         stall_seconds: How long a stalled request waits for its answer.
-        retry_after: The `Retry-After` header of an injected 429.
+        retry_after: The `Retry-After` header of faults and connectors that answer 429.
         requests_per_second: Requests admitted in any second; None for any number.
         requests_per_window: Requests admitted in any `window_seconds`; None for any number.
         window_seconds: Length of that window.
+        unauthorized: Identifiers of connectors whose logs answer 401.
+        expired: Identifiers of connectors whose logs answer 403 with the code `LICENSE_EXPIRED`.
         forbidden: Identifiers of connectors that are listed, but whose logs answer 403.
+        throttled: Identifiers of connectors whose logs answer 429.
         gone: Identifiers of connectors that are no longer listed, and whose logs answer 404.
         invalid: Identifiers of connectors whose logs answer 400.
         broken: Identifiers of connectors whose logs answer an HTML page.
@@ -85,7 +88,10 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     window_seconds: Positive = 3600.0
     rate_headers_on_success: bool = False
 
+    unauthorized: tuple[str, ...] = ()
+    expired: tuple[str, ...] = ()
     forbidden: tuple[str, ...] = ()
+    throttled: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
     invalid: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()

@@ -174,6 +174,27 @@ def test_a_forbidden_connector_is_listed_and_one_that_is_gone_is_not(simulator: 
     assert (broken.status_code, broken.text[:15]) == (200, "<!DOCTYPE html>")
 
 
+@pytest.mark.parametrize(
+    ("switch", "answer"),
+    [
+        ("unauthorized", (401, "UNAUTHORIZED", None)),
+        ("expired", (403, "LICENSE_EXPIRED", None)),
+        ("forbidden", (403, "FORBIDDEN", None)),
+        ("throttled", (429, "TOO_MANY_REQUESTS", "17")),
+        ("invalid", (400, "BAD_REQUEST", None)),
+    ],
+)
+def test_the_logs_of_one_connector_are_refused_for_the_reason_asked_for(
+    simulator: Simulator, api: Api, switch: str, answer: tuple[int, str, str | None]
+) -> None:
+    simulator.switch(retry_after="17", **{switch: ["U0002"]})
+    refused = api.list_logs("U0002")
+    code = refused.json()["error"]["code"]
+    assert (refused.status_code, code, refused.headers.get("Retry-After")) == answer
+    assert api.list_connectors().json()["count"] == 3
+    assert api.ids("U0001")
+
+
 def test_the_date_header_can_be_ahead_of_the_clock(simulator: Simulator, api: Api) -> None:
     right = parsedate_to_datetime(api.list_logs().headers["Date"])
     simulator.switch(clock_offset_seconds=86_400)
@@ -200,6 +221,9 @@ def test_an_answer_takes_at_least_the_latency(simulator: Simulator, api: Api) ->
         {"before": "maybe"},
         {"unit": "ns"},
         {"largest_page": 0},
+        {"unauthorized": "U0001"},
+        {"expired": [1]},
+        {"throttled": None},
         {"latency": -1},
         {"faults": {"http_500": 1.5}},
         {"faults": {"http_500": 0.6, "http_503": 0.6}},
