@@ -1,0 +1,142 @@
+"""One request, and the bytes of its answer or why there are none. The credential goes to the API and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import requests
+from requests.auth import AuthBase
+from typing_extensions import override
+from urllib3.exceptions import HTTPError, LocationValueError
+
+from tap_connector_logs.errors import UnreachableError, UnreadableAnswerError
+from tap_connector_logs.lines import printable
+from tap_connector_logs.settings import Settings
+from tap_connector_logs.transport import TimedAdapter
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_CONNECT_SECONDS = 10
+_MOST_BYTES = 64 * 2**20
+_CHUNK_BYTES = 2**16
+
+
+class Exchange:
+    """Makes requests, each of them once. Threads may share it: each has a session of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take in the settings; nothing is sent yet."""
+        place = urlsplit(settings.api_url)
+        self._host = place.netloc
+        # An API on this machine may be spoken to without TLS: no proxy must come between.
+        self._proxies = {"no_proxy": place.hostname or ""} if settings.api_is_local else None
+        seconds = settings.request_timeout_seconds
+        self._timeout = (min(_LONGEST_CONNECT_SECONDS, seconds), seconds)
+        self._sessions = _Sessions(settings)
+
+    def get(self, what: str, url: str, parameters: Mapping[str, str]) -> tuple[requests.Response, bytes]:
+        """Make a request.
+
+        Args:
+            what: What is asked for, to be named in errors.
+            url: Where.
+            parameters: The query.
+
+        Returns:
+            The answer, whatever its status, and its body.
+
+        Raises:
+            UnreachableError: If none came.
+            UnreadableAnswerError: If it is larger than memory should hold.
+        """
+        began = time.monotonic()
+        try:
+            with self._sessions.session.get(
+                url,
+                params=parameters,
+                proxies=self._proxies,
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                content = _read(response, what)
+        except (OSError, HTTPError, TypeError, ValueError) as error:  # requests lets some of each through
+            raise self._unreachable(what, error) from error
+        logger.debug(
+            "GET %s: %d, %d bytes in %.3f s",
+            response.url,
+            response.status_code,
+            len(content),
+            time.monotonic() - began,
+        )
+        return response, content
+
+    def _unreachable(self, what: str, error: Exception) -> UnreachableError:
+        """Return the error that tells why there is no answer."""
+        cause = _innermost(error)
+        if isinstance(cause, LocationValueError):  # whose words may hold half of a proxy's password
+            return UnreachableError("No request can be made: api_url, or a proxy in the environment, is no URL.")
+        reason = printable(f"{type(cause).__name__}: {cause}")
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return UnreachableError(
+                f"The certificate of {self._host} is not trusted: {reason}. If a proxy on the way has its own "
+                "authority, set REQUESTS_CA_BUNDLE to that authority's file."
+            )
+        return UnreachableError(
+            f"{self._host} can't be reached for {what}: {reason}. Check api_url and the network.",
+            may_pass=isinstance(error, requests.exceptions.RequestException),
+        )
+
+
+class _Bearer(AuthBase):
+    """Puts the credential into the one place where it may be."""
+
+    def __init__(self, credential: str) -> None:
+        self._credential = credential
+
+    @override
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._credential}"
+        return request
+
+
+class _Session(requests.Session):
+    """A session that looks for no redirect: it would read the whole body of one, however large, to follow it."""
+
+    @override
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
+class _Sessions(threading.local):
+    """A session for each thread: requests doesn't promise that one can be shared."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.session = _Session()
+        # As an `auth` object, so that an entry of .netrc can't take the credential's place.
+        self.session.auth = _Bearer(settings.credential)
+        self.session.headers.update({"User-Agent": settings.user_agent, "Accept": "application/json"})
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, TimedAdapter())
+
+
+def _read(response: requests.Response, what: str) -> bytes:
+    """Read the body, but no more than memory should hold."""
+    content = bytearray()
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        content += chunk
+        if len(content) > _MOST_BYTES:
+            raise UnreadableAnswerError(f"The API's answer for {what} is larger than {_MOST_BYTES >> 20} MiB.")
+    return bytes(content)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return the cause that libraries have wrapped, with URLs and objects in their words."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return error
