@@ -48,6 +48,8 @@ def create_app(simulation: Simulation) -> Starlette:
         before = _before(request.query_params.get("before"))
         if identifier in switches.broken:
             return html("Just a moment")
+        if switches.slow_above is not None and limit > switches.slow_above:
+            return Response(status_code=504)
         if switches.largest_page is not None:
             limit = min(limit, switches.largest_page)
         return json({"logs": shelf.page(switches, limit=limit, before=before, now=simulation.now, turn=turn)})

@@ -46,6 +46,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         new_logs_per_request: Simulated seconds that pass at each request, so that logs arrive between pages.
         retention_seconds: Logs older than this are gone; None keeps all.
         largest_page: Most logs in any answer, whatever `limit` asks for; None for as many as it does.
+        slow_above: A request for logs with a larger `limit` is answered 504; None for no such limit.
         latency: Seconds before each answer.
         faults: The share of requests that meet each kind of fault.
         fault_limit: How many faults there are before the API recovers; None for no limit.
@@ -76,6 +77,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retention_seconds: Positive | None = None
     largest_page: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
+    slow_above: Count | None = None
     latency: Seconds = 0.0
     faults: dict[FaultKind, Share] = {}
     fault_limit: Count | None = None

@@ -138,6 +138,14 @@ def test_no_page_is_larger_than_the_largest_whatever_the_limit(simulator: Simula
     assert api.list_logs(limit=1001).status_code == 400
 
 
+def test_a_page_that_takes_too_long_makes_the_gateway_give_up(simulator: Simulator, api: Api) -> None:
+    simulator.switch(slow_above=99)
+    assert len(api.ids(limit=99)) == 99
+    for answer in (api.list_logs(limit=100), api.list_logs()):
+        assert (answer.status_code, answer.content) == (504, b"")
+    assert api.list_connectors().status_code == 200
+
+
 def test_time_that_passes_at_each_request_brings_new_logs_between_pages() -> None:
     with Simulator(fleet="uniform", logs=1000, history_days=1) as simulator, requests.Session() as session:
         session.trust_env = False
@@ -221,6 +229,7 @@ def test_an_answer_takes_at_least_the_latency(simulator: Simulator, api: Api) ->
         {"before": "maybe"},
         {"unit": "ns"},
         {"largest_page": 0},
+        {"slow_above": -1},
         {"unauthorized": "U0001"},
         {"expired": [1]},
         {"throttled": None},
