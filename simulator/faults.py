@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import get_args
 
 import msgspec
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from simulator.answers import Refusal, envelope, html, json
-from simulator.switches import FaultKind, Switches
+from simulator.switches import FaultKind, PageFault, Switches
+
+PAGE_FAULTS = frozenset[FaultKind](get_args(PageFault))
+"""Faults that need the right answer, to take logs from it."""
 
 _UNLUCKY = "An unexpected error occurred. Retry later."
 
@@ -42,8 +46,17 @@ def choose(switches: Switches, *, seed: int, turn: int) -> FaultKind | None:
 
 
 def answer(kind: FaultKind, switches: Switches, *, turn: int) -> Response:
-    """Build the answer of a fault of any kind but `stall`, which is a delay and no answer."""
+    """Build the answer of a fault of any kind but `stall`, which is a delay and no answer, and `PAGE_FAULTS`."""
     return _ANSWERS[kind](switches, turn)
+
+
+def lessen(kind: FaultKind, right: Response, *, seed: int, turn: int) -> Response:
+    """Return the right answer with only its newer logs or with none; what isn't a page of logs stays as it is."""
+    if right.media_type != "application/json":
+        return right
+    logs = msgspec.json.decode(right.body, type=dict[str, list[msgspec.Raw]])["logs"]
+    newer = Random(f"{seed}:{turn}:{kind}").randint(1, max(1, len(logs) - 1))
+    return json({"logs": logs[:newer] if kind == "short_page" else []})
 
 
 def _page(turn: int) -> dict[str, list[dict[str, object]]]:

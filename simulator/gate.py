@@ -34,11 +34,13 @@ def guarded(simulation: Simulation, endpoint: str, handler: Handler) -> Callable
             await _stall(request, simulation.switches.stall_seconds)
             fault = None
         try:
-            if fault is not None:
+            if fault is not None and fault not in faults.PAGE_FAULTS:
                 response = faults.answer(fault, simulation.switches, turn=turn)
             else:
                 _admit(simulation, request, endpoint)
                 response = handler(request, turn)
+                if fault is not None:
+                    response = faults.lessen(fault, response, seed=simulation.seed, turn=turn)
         except Refusal as refusal:
             response = refusal.answer(turn)
         seen.status = response.status_code

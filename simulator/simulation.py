@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from simulator.budget import Budget
-from simulator.faults import choose
+from simulator.faults import PAGE_FAULTS, choose
 from simulator.history import History, Profile
 from simulator.instants import SECOND
 from simulator.shelf import Shelf
@@ -54,6 +54,7 @@ class Simulation:
     ) -> None:
         self.team_id = team_id
         self.api_key = api_key
+        self.seed = seed
         self.start = start
         self.now = now
         self.switches = switches
@@ -63,7 +64,6 @@ class Simulation:
             profile.identifier: Shelf(profile, History(profile, seed=seed, start=start, late=switches.late))
             for profile in profiles
         }
-        self._seed = seed
         self._switches_at_start = switches
         self._faults_met = 0
         self.advance(0)
@@ -92,7 +92,9 @@ class Simulation:
             return None
         if switches.fault_limit is not None and self._faults_met >= switches.fault_limit:
             return None
-        kind = choose(switches, seed=self._seed, turn=turn)
+        kind = choose(switches, seed=self.seed, turn=turn)
+        if endpoint != "logs" and kind in PAGE_FAULTS:
+            return None
         self._faults_met += kind is not None
         return kind
 

@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+PageFault = Literal["short_page", "empty_page"]
+"""A page that isn't the right one, though nothing in the answer betrays it."""
+
 FaultKind = Literal[
     "http_500",
     "http_502_html",
@@ -24,6 +27,7 @@ FaultKind = Literal[
     "wrapped_list",
     "redirect",
     "stall",
+    PageFault,
 ]
 
 Unit = Literal["us", "ms", "s"]
@@ -48,7 +52,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         largest_page: Most logs in any answer, whatever `limit` asks for; None for as many as it does.
         slow_above: A request for logs with a larger `limit` is answered 504; None for no such limit.
         latency: Seconds before each answer.
-        faults: The share of requests that meet each kind of fault.
+        faults: The share of requests that meet each kind of fault; `short_page` and `empty_page` only for logs.
         fault_limit: How many faults there are before the API recovers; None for no limit.
         fault_paths: The endpoint that the faults strike.
         stall_seconds: How long a stalled request waits for its answer.

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from simulator.process import Simulator
-from simulator.switches import FaultKind
+from simulator.switches import FaultKind, PageFault
 from tests.simulator.api import Api
 
 
@@ -54,6 +54,53 @@ def test_a_body_without_its_list_is_still_json(simulator: Simulator, api: Api, k
     assert answer.status_code == 200
     assert all(key in body for key in keys)
     assert not body.get("logs")
+
+
+def test_a_short_page_is_the_newer_part_of_the_right_one(simulator: Simulator, api: Api) -> None:
+    right = api.logs(limit=20)
+    simulator.switch(faults={"short_page": 1})
+
+    def pages() -> list[list[dict[str, Any]]]:
+        simulator.reset_requests()
+        return [api.logs(limit=20) for _ in range(100)]
+
+    short = pages()
+    assert all(page == right[: len(page)] for page in short)
+    assert {len(page) for page in short} == set(range(1, 20))
+    assert pages() == short
+
+
+def test_a_page_that_cannot_be_shortened_is_whole(simulator: Simulator, api: Api) -> None:
+    (newest,) = api.ids(limit=1)
+    simulator.switch(faults={"short_page": 1})
+    assert api.ids(limit=1) == [newest]
+    assert [len(api.ids(limit=2)) for _ in range(3)] == [1, 1, 1]
+    assert api.ids(before="2000-01-01T00:00:00Z") == []
+
+
+def test_an_empty_page_says_that_there_are_no_logs(simulator: Simulator, api: Api) -> None:
+    simulator.switch(faults={"empty_page": 1})
+    answer = api.list_logs()
+    assert (answer.status_code, answer.json()) == (200, {"logs": []})
+
+
+@pytest.mark.parametrize("kind", get_args(PageFault))
+def test_wrong_pages_are_counted_among_the_faults_but_only_of_logs(
+    simulator: Simulator, api: Api, kind: PageFault
+) -> None:
+    right = api.ids(limit=20)
+    simulator.switch(faults={kind: 1}, fault_limit=2)
+    assert api.list_connectors().json()["count"] == 3
+    assert [api.ids(limit=20) == right for _ in range(4)] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("kind", get_args(PageFault))
+def test_what_is_no_page_is_not_made_one(simulator: Simulator, api: Api, kind: PageFault) -> None:
+    simulator.switch(faults={kind: 1}, gone=["U0002"], broken=["U0003"], slow_above=999)
+    assert api.list_logs(key="wrong").status_code == 401
+    assert api.list_logs("U0002").status_code == 404
+    assert api.list_logs("U0003").text.startswith("<!DOCTYPE html>")
+    assert api.list_logs(limit=1000).status_code == 504
 
 
 def test_a_truncated_body_has_the_right_length_and_is_no_json(simulator: Simulator, api: Api) -> None:
