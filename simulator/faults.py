@@ -84,10 +84,16 @@ def _too_many_requests(switches: Switches, turn: int) -> Response:
     return Refusal(429, "Rate limit exceeded. Retry later.", retry_after=switches.retry_after).answer(turn)
 
 
+def _maintenance(switches: Switches, turn: int) -> Response:
+    return Refusal(503, "Under maintenance. Retry later.", retry_after=switches.retry_after).answer(turn)
+
+
 _ANSWERS: dict[FaultKind, Callable[[Switches, int], Response]] = {
+    "http_403_html": lambda _switches, _turn: html("403 Forbidden", 403),
     "http_500": lambda _switches, turn: Refusal(500, _UNLUCKY).answer(turn),
     "http_502_html": lambda _switches, _turn: html("502 Bad Gateway", 502),
     "http_503": lambda _switches, turn: Refusal(503, "Service unavailable.").answer(turn),
+    "maintenance": _maintenance,
     "http_504_empty": lambda _switches, _turn: Response(status_code=504),
     "http_408": lambda _switches, turn: Refusal(408, "The request took too long to arrive.").answer(turn),
     "http_429": _too_many_requests,

@@ -11,9 +11,11 @@ PageFault = Literal["short_page", "empty_page"]
 """A page that isn't the right one, though nothing in the answer betrays it."""
 
 FaultKind = Literal[
+    "http_403_html",
     "http_500",
     "http_502_html",
     "http_503",
+    "maintenance",
     "http_504_empty",
     "http_408",
     "http_429",
@@ -56,7 +58,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         fault_limit: How many faults there are before the API recovers; None for no limit.
         fault_paths: The endpoint that the faults strike.
         stall_seconds: How long a stalled request waits for its answer.
-        retry_after: The `Retry-After` header of faults and connectors that answer 429.
+        retry_after: The `Retry-After` header of faults and connectors that answer 429, and of `maintenance`.
         requests_per_second: Requests admitted in any second; None for any number.
         requests_per_window: Requests admitted in any `window_seconds`; None for any number.
         window_seconds: Length of that window.

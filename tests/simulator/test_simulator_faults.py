@@ -16,6 +16,7 @@ from tests.simulator.api import Api
     [
         ("http_500", 500, "INTERNAL_SERVER_ERROR"),
         ("http_503", 503, "SERVICE_UNAVAILABLE"),
+        ("maintenance", 503, "SERVICE_UNAVAILABLE"),
         ("http_408", 408, "REQUEST_TIMEOUT"),
         ("http_429", 429, "TOO_MANY_REQUESTS"),
         ("http_429_no_retry_after", 429, "TOO_MANY_REQUESTS"),
@@ -27,11 +28,11 @@ def test_errors_come_in_their_envelope(simulator: Simulator, api: Api, kind: str
     answer = api.list_logs()
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert answer.json()["meta"]["request_id"]
-    assert answer.headers.get("Retry-After") == ("17" if kind == "http_429" else None)
+    assert answer.headers.get("Retry-After") == ("17" if kind in {"http_429", "maintenance"} else None)
     assert ("X-RateLimit-Remaining" in answer.headers) == (status != 200)
 
 
-@pytest.mark.parametrize(("kind", "status"), [("http_502_html", 502), ("not_json", 200)])
+@pytest.mark.parametrize(("kind", "status"), [("http_403_html", 403), ("http_502_html", 502), ("not_json", 200)])
 def test_pages_of_html_come_without_the_apis_headers(simulator: Simulator, api: Api, kind: str, status: int) -> None:
     simulator.switch(faults={kind: 1})
     answer = api.list_logs()
