@@ -25,8 +25,8 @@ class Shelf:
         self._history = history
         self._grown = 0
         self._added: list[Added] = []
-        # Three columns of one table: when each log happened, when it becomes visible, and which one it is. The
-        # logs of the history are numbered from 0 up, the added ones from -1 down.
+        # Three columns of one table: when each log happened, when it becomes visible unless there is a lag, and
+        # which one it is. The logs of the history are numbered from 0 up, the added ones from -1 down.
         self._instants = array("q")
         self._arrivals = array("q")
         self._numbers = array("q")
@@ -83,7 +83,7 @@ class Shelf:
         places = newest_first(self._instants, self._oldest_kept(switches, now), end, switches, turn)
         return [
             log.fields if isinstance(log, Added) and log.as_given else entry(log, form.write(instant))
-            for instant, log in islice(self._visible(places, now), limit)
+            for instant, log in islice(self._visible(places, switches, now), limit)
         ]
 
     def held(self, switches: Switches, *, now: int) -> list[dict[str, Any]]:
@@ -94,7 +94,7 @@ class Shelf:
         """
         form = FORMS[switches.log_time_form]
         places = range(len(self._instants) - 1, self._oldest_kept(switches, now) - 1, -1)
-        return [entry(log, CANONICAL.write(form.cut(instant))) for instant, log in self._visible(places, now)]
+        return [entry(log, CANONICAL.write(form.cut(instant))) for instant, log in self._visible(places, switches, now)]
 
     def _insert(self, instant: int, arrival: int, number: int) -> None:
         """Insert a log after those of its instant."""
@@ -117,7 +117,12 @@ class Shelf:
             return 0
         return bisect_left(self._instants, now - int(switches.retention_seconds * SECOND))
 
-    def _visible(self, places: Iterable[int], now: int) -> Iterator[tuple[int, Log | Added]]:
+    def _arrival(self, place: int, lag: int) -> int:
+        """Return when a log becomes visible; what is added by hand knows no lag."""
+        return self._arrivals[place] + lag if self._numbers[place] >= 0 else self._arrivals[place]
+
+    def _visible(self, places: Iterable[int], switches: Switches, now: int) -> Iterator[tuple[int, Log | Added]]:
+        lag = int(switches.lag_seconds * SECOND)
         for place in places:
-            if self._arrivals[place] <= now:
+            if self._arrival(place, lag) <= now:
                 yield self._instants[place], self._log(place)
