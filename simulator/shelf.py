@@ -70,7 +70,7 @@ class Shelf:
         """Return the newest logs before an instant, newest first, as clients read them.
 
         Args:
-            switches: What "before" means, how ties are ordered, how `log_time` is written.
+            switches: What "before" means, how logs are ordered, how `log_time` is written.
             limit: How many logs at most.
             before: The instant; None for the end of time.
             now: The present: logs that aren't visible yet, or no longer kept, aren't returned.
@@ -80,7 +80,7 @@ class Shelf:
         end = len(self._instants)
         if before is not None:
             end = bisect_left(self._instants, boundary(before, switches))
-        places = newest_first(self._instants, self._oldest_kept(switches, now), end, switches, turn)
+        places = self._in_order(self._oldest_kept(switches, now), end, switches, turn)
         return [
             log.fields if isinstance(log, Added) and log.as_given else entry(log, form.write(instant))
             for instant, log in islice(self._visible(places, switches, now), limit)
@@ -116,6 +116,15 @@ class Shelf:
         if switches.retention_seconds is None:
             return 0
         return bisect_left(self._instants, now - int(switches.retention_seconds * SECOND))
+
+    def _in_order(self, first: int, end: int, switches: Switches, turn: int) -> Iterator[int]:
+        """Yield the places from `first` until `end` in the order in force."""
+        if switches.order == "time":
+            return newest_first(self._instants, first, end, switches, turn)
+        lag = int(switches.lag_seconds * SECOND)
+        places = sorted(range(first, end), key=lambda place: self._arrival(place, lag))
+        arrivals = [self._arrival(place, lag) for place in places]
+        return (places[rank] for rank in newest_first(arrivals, 0, len(places), switches, turn))
 
     def _arrival(self, place: int, lag: int) -> int:
         """Return when a log becomes visible; what is added by hand knows no lag."""

@@ -47,6 +47,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         precision: What the server cuts `before` down to.
         unit: What logs and `before` are compared by, however finely `log_time` is shown.
         log_time_form: How `log_time` is written. Logs are compared by nothing that it doesn't show.
+        order: Whether the logs come by their time or by when they became visible; `before` always means their time.
         tie_order: The order of logs of one instant: newest first, oldest first, or another one at every request.
         late: Share of the logs that become visible up to 600 simulated seconds after their `log_time`.
         lag_seconds: Simulated seconds by which all logs of the history become visible later than they would.
@@ -78,6 +79,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     precision: Unit = "us"
     unit: Unit = "us"
     log_time_form: Literal["z", "offset", "naive", "space", "seconds", "millis", "nanos", "tenths", "date"] = "z"
+    order: Literal["time", "arrival"] = "time"
     tie_order: Literal["stable", "reversed", "shuffled"] = "stable"
     late: Share = 0.0
     lag_seconds: Seconds = 0.0

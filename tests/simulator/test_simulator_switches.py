@@ -228,6 +228,7 @@ def test_an_answer_takes_at_least_the_latency(simulator: Simulator, api: Api) ->
         {"unknown": 1},
         {"before": "maybe"},
         {"unit": "ns"},
+        {"order": "id"},
         {"lag_seconds": -1},
         {"largest_page": 0},
         {"slow_above": -1},
