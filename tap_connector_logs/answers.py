@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -111,10 +113,14 @@ def read_answer(
 
 
 def decode(content: bytes) -> Any:
-    """Decode JSON; None if it is none. What only lenient parsers take (NaN, half characters) is mended."""
+    """Decode JSON, after a byte order mark too; None if it is none.
+
+    What only lenient parsers take (NaN, half characters) is mended.
+    """
+    content = content.removeprefix(BOM_UTF8)
     try:
         return msgspec.json.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
     try:
         text = content.decode(errors="replace")
@@ -179,14 +185,14 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     """Read a `Retry-After` header.
 
     Args:
-        value: The header: seconds, or an HTTP date.
+        value: The header: seconds, with a fraction perhaps, or an HTTP date.
         now: The clock of whoever wrote it.
 
     Returns:
         Seconds to wait, above 0 and no more than a year; None if the header is missing or says nothing useful.
     """
     text = (value or "").strip()
-    if text.isascii() and text.isdigit():
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         seconds = float(text)
     else:
         date = _date(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import json
 import logging
 import socket
 import ssl
@@ -197,6 +198,7 @@ PASSING = {
     "has null for a list": answer({"logs": None}),
     "has an object for a list": answer({"logs": {"0": LOGS[0]}}),
     "is a bare list": answer(LOGS),
+    "is nested beyond all measure": answer(b'{"logs": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
 }
 
 
@@ -214,6 +216,11 @@ def test_a_failure_that_goes_on_ends_after_the_most_tries_and_is_never_an_empty_
     assert isinstance(error, UnreachableError | ServerError | UnreadableAnswerError)
     assert "T3S70" in str(error)
     assert requests == MOST_TRIES
+
+
+def test_a_byte_order_mark_before_the_json_is_no_part_of_it() -> None:
+    with RawServer(answer(b"\xef\xbb\xbf" + json.dumps({"logs": LOGS}).encode())) as server:
+        assert read(client_of(server)) == LOGS
 
 
 def test_a_kept_connection_that_the_server_has_closed_meanwhile_is_made_anew() -> None:
@@ -318,13 +325,14 @@ def test_a_port_that_refuses_connections_is_tried_again_and_then_named() -> None
 # Rate limits
 
 
-def test_a_wait_that_the_api_asks_for_is_kept_and_counted() -> None:
-    with RawServer(refusal(429, "TOO_MANY_REQUESTS", Retry_After="1"), GOOD) as server:
+@pytest.mark.parametrize(("header", "seconds"), [("1", 1), ("0.3", 0.3), (" 0.30 ", 0.3), ("00.3", 0.3)])
+def test_a_wait_that_the_api_asks_for_is_kept_and_counted(header: str, seconds: float) -> None:
+    with RawServer(refusal(429, "TOO_MANY_REQUESTS", Retry_After=header), GOOD) as server:
         client = client_of(server, max_wait_seconds=1)
         began = time.monotonic()
         assert read(client) == LOGS
-        assert time.monotonic() - began >= 1
-    assert client.seconds_waited == 1
+        assert time.monotonic() - began >= seconds
+    assert client.seconds_waited == pytest.approx(seconds)
 
 
 def test_what_is_left_of_the_hours_budget_is_heeded_where_the_api_tells_it(caplog: pytest.LogCaptureFixture) -> None:
@@ -356,6 +364,7 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
     ("header", "seconds"),
     [
         ("2", 2),
+        ("1.5", 1.5),
         (" 86400 ", 86400),
         ("99999999999999999999", 365 * 86_400),
         (format_datetime(NOON + timedelta(hours=1), usegmt=True), 3600),
@@ -374,7 +383,10 @@ def test_a_wait_longer_than_is_wanted_is_an_error_that_tells_its_length(header: 
 
 @pytest.mark.parametrize(
     "header",
-    ["0", "-5", "soon", "", "1.5 s", "²", "Thu, 01 Jan 1970 00:00:00 GMT", "Thu, 32 Jan 99999999999999999999 99:99:99"],
+    [
+        *("0", "0.0", "-5", "-1.5", "nan", "inf", "1e3", "1_0", ".", "1.", "soon", "", "1.5 s", "²"),
+        *("Thu, 01 Jan 1970 00:00:00 GMT", "Thu, 32 Jan 99999999999999999999 99:99:99"),
+    ],
 )
 def test_a_retry_after_that_says_nothing_useful_leaves_the_wait_to_the_client(header: str) -> None:
     with RawServer(refusal(429, "TOO_MANY_REQUESTS", Retry_After=header), GOOD) as server:

@@ -503,6 +503,7 @@ ODD: dict[str, tuple[bytes, int]] = {
         b'{"logs": [{"id": "\\ud800", "event": "\\udfff", "\\ud800": ["\\ud83d", "\\ud83d\\ude00"]}]}',
         1,
     ),
+    "a byte order mark": (b'\xef\xbb\xbf{"logs": [{"id": "1"}]}', 1),
     "bytes that are no UTF-8": (b'{"logs": [{"id": "1", "event": "\xff\xfe\x80"}]}', 1),
     "integers as strings": (b'{"logs": [{"id": 1, "status": "200", "duration_ms": "12"}]}', 1),
     "NaN and infinity": (b'{"logs": [{"id": "1", "status": NaN, "duration_ms": -Infinity, "x": [1e999, 1]}]}', 1),
