@@ -33,6 +33,9 @@ from tap_connector_logs.lines import printable
 _OK = 200
 _YEAR_SECONDS = 365 * 86_400
 
+_USED_UP = "LICENSE_DAILY_QUERY_LIMIT_EXCEEDED"
+"""The code of a refusal that waiting for some minutes doesn't end."""
+
 # The code decides before the status: an error may come with status 200.
 _ERROR_OF_CODE: Mapping[str, type[RefusedError]] = {
     "ACCESS_DENIED_IP": CredentialError,
@@ -45,7 +48,7 @@ _ERROR_OF_CODE: Mapping[str, type[RefusedError]] = {
     "BAD_REQUEST": ConnectorError,
     "FORBIDDEN": ConnectorError,
     "INTERNAL_SERVER_ERROR": ServerError,
-    "LICENSE_DAILY_QUERY_LIMIT_EXCEEDED": RateLimitError,
+    _USED_UP: RateLimitError,
     "LICENSE_EXPIRED": CredentialError,
     "NOT_FOUND": ConnectorError,
     "PERMISSION_ERROR": ConnectorError,
@@ -160,9 +163,9 @@ def _refusal(what: str, status: int, headers: Mapping[str, str], body: Mapping[s
         if location := headers.get("Location"):
             text += f" It points to {printable(location)}, where the credential is not sent. Check api_url."
         return UnreadableAnswerError(text, may_pass=status == _OK)
-    refusal = kind(f"{what}: {message}", status=status, code=code, request_id=request_id)
-    if isinstance(refusal, RateLimitError):
-        refusal.retry_after = retry_after(headers.get("Retry-After"), date)
+    wait = retry_after(headers.get("Retry-After"), date)
+    refusal = kind(f"{what}: {message}", status=status, code=code, request_id=request_id, retry_after=wait)
+    refusal.may_pass &= code != _USED_UP
     return refusal
 
 

@@ -106,7 +106,11 @@ class Client:
             answer = self._get(_Request("the list of the team's connectors", self._connectors_url, "connectors"))
         except ConnectorError as error:  # what is refused here is no connector but the team
             raise CredentialError(
-                error.message, status=error.status, code=error.code, request_id=error.request_id
+                error.message,
+                status=error.status,
+                code=error.code,
+                request_id=error.request_id,
+                retry_after=error.retry_after,
             ) from error
         if answer.total is not None and answer.total > len(answer.entries):
             logger.warning(
@@ -172,16 +176,14 @@ class Client:
 
     def _is_final(self, error: Exception) -> bool:
         """Tell whether another try is pointless, or would wait longer than is wanted."""
-        if isinstance(error, RateLimitError):
-            is_used_up = error.code == "LICENSE_DAILY_QUERY_LIMIT_EXCEEDED"
-            return is_used_up or (error.retry_after or 0) > self._longest_wait
-        return not (isinstance(error, TapError) and error.may_pass)
+        return not (isinstance(error, TapError) and error.may_pass) or (error.retry_after or 0) > self._longest_wait
 
     def _note_retry(self, details: Any) -> None:
-        """Say why a request will be made again, and when. A rate limit is one of all requests."""
+        """Say why a request will be made again, and when. What the API asks of one request, it asks of all."""
         wait, error = details["wait"], details["exception"]
         self._waits.add(wait)
-        if isinstance(error, RateLimitError) and not self.gate.hold(wait) and wait > 0:
+        is_of_all = isinstance(error, RateLimitError) or error.retry_after is not None
+        if is_of_all and not self.gate.hold(wait) and wait > 0:
             return  # another thread has said so
         logger.warning(
             "%s Trying again in %.1f s (try %d of %d).",
@@ -204,5 +206,5 @@ def _waits(longest: float) -> Generator[float, Any, None]:
     next(exponential)
     error = yield 0
     while True:
-        asked = error.retry_after if isinstance(error, RateLimitError) else None
-        error = yield asked or backoff.full_jitter(next(exponential))
+        asked = error.retry_after
+        error = yield backoff.full_jitter(next(exponential)) if asked is None else asked

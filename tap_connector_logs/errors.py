@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from math import ceil
 from typing import Self
 
 from typing_extensions import override
@@ -57,10 +58,12 @@ class TapError(Exception):
     Attributes:
         exit_code: What the process ends with, if this ends the run.
         may_pass: Whether the same request may succeed a little later.
+        retry_after: Seconds after which it may, where that is known.
     """
 
     exit_code: int = ExitCode.FAILED
     may_pass = False
+    retry_after: float | None = None
 
     def __init__(self, text: str, *, may_pass: bool = False) -> None:
         """Keep the line."""
@@ -98,18 +101,31 @@ class RefusedError(TapError):
 
     advice = ""
 
-    def __init__(self, message: str, *, status: int, code: str = "", request_id: str = "") -> None:
-        """Keep what the API said of the refusal."""
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str = "",
+        request_id: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        """Keep what the API said of the refusal. Where it says when to ask again, that may be done."""
+        super().__init__(message, may_pass=retry_after is not None)
         self.message = message
         self.status = status
         self.code = code
         self.request_id = request_id
+        self.retry_after = retry_after
 
     @override
     def __str__(self) -> str:
         details = [f"HTTP {self.status}", self.code, self.request_id and f"request_id {self.request_id}"]
-        return f"The API refuses {self.message} ({', '.join(filter(None, details))}). {self.advice}".rstrip()
+        text = f"The API refuses {self.message} ({', '.join(filter(None, details))})."
+        if self.retry_after is not None:
+            until = datetime.now(UTC) + timedelta(seconds=self.retry_after)
+            text += f" It asks to wait {ceil(self.retry_after)} s, until {until:%Y-%m-%d %H:%M:%S} UTC."
+        return f"{text} {self.advice}".rstrip()
 
 
 class ConnectorError(RefusedError):
@@ -131,27 +147,14 @@ class ServerError(RefusedError):
 
     exit_code = ExitCode.UNREACHABLE
     may_pass = True
-    advice = "If this goes on, ask Supermetrics support, with the request_id."
+    advice = "If this goes on, show this line to Supermetrics support."
 
 
 class RateLimitError(RefusedError):
-    """The API asks to be left alone for a while (429).
-
-    Attributes:
-        retry_after: Seconds to wait as the API states them, or None when it doesn't.
-    """
+    """The API asks to be left alone for a while (429)."""
 
     exit_code = ExitCode.RATE_LIMITED
     may_pass = True
-    retry_after: float | None = None
-
-    @override
-    def __str__(self) -> str:
-        text = super().__str__()
-        if self.retry_after is None:
-            return text
-        until = datetime.now(UTC) + timedelta(seconds=self.retry_after)
-        return f"{text} It asks to wait {self.retry_after:.0f} s, until {until:%Y-%m-%d %H:%M:%S} UTC."
 
 
 class OutputError(TapError):

@@ -47,7 +47,7 @@ def describe(reader: Reader, client: Client) -> str:
     parts.append(f"{client.requests_made:,} requests")
     if seconds := client.gate.held_for:
         until = datetime.now(UTC) + timedelta(seconds=seconds)
-        parts.append(f"waiting for the rate limit until {until:%H:%M:%S} UTC")
+        parts.append(f"waiting until {until:%H:%M:%S} UTC, as the API asks")
     return ", ".join(parts)
 
 

@@ -6,10 +6,14 @@ import dataclasses
 import gzip
 import json
 import logging
+import math
+import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from importlib.metadata import version
@@ -34,6 +38,7 @@ from tap_connector_logs.errors import (
 from tap_connector_logs.settings import CONFIG_SCHEMA, Settings, parse_settings
 from tests.raw_server import (
     Behaviour,
+    Connection,
     RawServer,
     answer,
     close,
@@ -239,7 +244,11 @@ def test_one_connection_serves_many_requests() -> None:
     assert (len(server.requests), server.connections) == (5, 1)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in get_args(FaultKind) if kind != "redirect"])
+NOT_GOT_OVER = {"redirect", "empty_page", "short_page"}
+"""Of the simulator's faults: one that doesn't pass, and two that only a reading can tell from the truth."""
+
+
+@pytest.mark.parametrize("kind", sorted({*get_args(FaultKind)} - NOT_GOT_OVER))
 def test_whatever_the_simulated_api_does_once_in_a_while_is_got_over(simulator: Simulator, kind: FaultKind) -> None:
     simulator.switch(faults={kind: 1}, fault_limit=2, retry_after="0")
     seconds = 0.3 if kind == "stall" else 20
@@ -376,9 +385,58 @@ def test_a_wait_longer_than_is_wanted_is_an_error_that_tells_its_length(header: 
     error, requests = failure(refusal(429, "TOO_MANY_REQUESTS", Retry_After=header, Date=date), max_wait_seconds=1)
     assert isinstance(error, RateLimitError)
     assert error.retry_after == seconds
-    assert f"asks to wait {seconds:.0f} s" in str(error)
+    assert f"asks to wait {math.ceil(seconds)} s, until 20" in str(error)
     assert error.exit_code == 75
     assert requests == 1
+
+
+ASKING_TO_WAIT = {
+    "a rate limit": (refusal(429, "TOO_MANY_REQUESTS", Retry_After="0.3"), RateLimitError),
+    "a rate limit in HTML": (answer(b"<html>", status=429, headers={"Retry-After": "0.3"}), RateLimitError),
+    "a failure": (refusal(503, "SERVICE_UNAVAILABLE", Retry_After="0.3"), ServerError),
+    "a failure in HTML": (answer(b"<html>", status=520, headers={"Retry-After": "0.3"}), ServerError),
+    "a request that came too slowly": (answer(b"", status=408, headers={"Retry-After": "0.3"}), ServerError),
+    "a refusal of the connector": (refusal(403, "FORBIDDEN", Retry_After="0.3"), ConnectorError),
+}
+
+
+@pytest.mark.parametrize(("behave", "kind"), ASKING_TO_WAIT.values(), ids=ASKING_TO_WAIT.keys())
+def test_who_asks_to_wait_is_asked_again_then_whatever_the_refusal(behave: Behaviour, kind: type[RefusedError]) -> None:
+    with RawServer(behave, behave, GOOD) as server:
+        client = client_of(server, max_wait_seconds=1)
+        assert read(client) == LOGS
+    assert client.seconds_waited == pytest.approx(0.6, abs=0.05)
+    error, requests = failure(behave)
+    assert type(error) is kind
+    assert (requests, error.retry_after) == (1, 0.3)
+    assert "asks to wait 1 s, until 20" in str(error)
+
+
+def test_a_wait_that_a_failure_asks_for_holds_all_requests_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    both = threading.Barrier(2)
+    times: list[float] = []
+
+    def fail(connection: Connection) -> None:
+        both.wait(10)
+        refusal(503, "SERVICE_UNAVAILABLE", Retry_After="0.5")(connection)
+        times.append(time.monotonic())
+
+    def agree(connection: Connection) -> None:
+        times.append(time.monotonic())
+        GOOD(connection)
+
+    with RawServer(fail, fail, agree) as server, ThreadPoolExecutor() as threads:
+        client = client_of(server, max_wait_seconds=1)
+        under_way = [threads.submit(read, client) for _ in range(2)]
+        while len(times) < 2:
+            time.sleep(0.01)
+        while not client.gate.held_for:
+            time.sleep(0.01)
+        assert read(client) == LOGS  # one that nobody asked to wait
+        assert [each.result() for each in under_way] == [LOGS, LOGS]
+    assert min(times[2:]) - max(times[:2]) > 0.4
+    (line,) = caplog.messages
+    assert re.search(r"HTTP 503, SERVICE_UNAVAILABLE.*It asks to wait 1 s, until .* Trying again in 0\.5 s", line)
 
 
 @pytest.mark.parametrize(

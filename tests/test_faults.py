@@ -10,6 +10,7 @@ import gzip
 import json
 import re
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -209,15 +210,18 @@ def in_seconds(seconds: float) -> str:
     return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
-@pytest.mark.parametrize("form", ["seconds", "date"])
-def test_a_wait_that_the_api_asks_for_is_waited_out(run_against: RunAgainst, form: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "form"),
+    [(429, "1"), (429, "1.5"), (429, "date"), (503, "1"), (503, "date"), (408, "1"), (500, "1"), (403, "1")],
+)
+def test_a_wait_that_the_api_asks_for_is_waited_out(run_against: RunAgainst, status: int, form: str) -> None:
     times: list[float] = []
 
     def refuse(connection: Connection) -> None:
         times.append(time.monotonic())
         # Dates have whole seconds: the server's clock and the date that it names are of one kind.
-        now = in_seconds(0)
-        refusal(429, "TOO_MANY_REQUESTS", Retry_After="2" if form == "seconds" else in_seconds(2), Date=now)(connection)
+        now, wait = in_seconds(0), in_seconds(1) if form == "date" else form
+        refusal(status, "SOMETHING_NEW", Retry_After=wait, Date=now)(connection)
 
     def agree(connection: Connection) -> None:
         times.append(time.monotonic())
@@ -226,18 +230,40 @@ def test_a_wait_that_the_api_asks_for_is_waited_out(run_against: RunAgainst, for
     with RawServer(refuse, agree) as server:
         run = run_against(server, max_wait_seconds=60)
     assert (run.exit_code, run.ids) == (0, IDS)
-    assert 1.9 < times[1] - times[0] < 4
+    assert (1.4 if form == "1.5" else 0.9) < times[1] - times[0] < 4
     (line,) = [line for line in run.stderr.splitlines() if "Trying again in" in line]
-    assert re.search(r"HTTP 429, TOO_MANY_REQUESTS.*It asks to wait \d s, until .* Trying again in \d\.\d s", line)
+    assert re.search(rf"HTTP {status}, SOMETHING_NEW.*It asks to wait \d s, until .* Trying again in \d\.\d s", line)
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_wait_that_one_request_is_asked_for_holds_all_and_is_told_once(run_against: RunAgainst, status: int) -> None:
+    both = threading.Barrier(2)
+    times: list[float] = []
+
+    def refuse(connection: Connection) -> None:
+        both.wait(20)
+        refusal(status, "SOMETHING_NEW", Retry_After="1")(connection)
+        times.append(time.monotonic())
+
+    def agree(connection: Connection) -> None:
+        times.append(time.monotonic())
+        serve(connection)
+
+    with RawServer(serve, refuse, refuse, agree) as server:
+        run = run_against(server, connector_identifiers=["A", "B", "C", "D"], concurrency=2, max_wait_seconds=60)
+    assert (run.exit_code, sorted(run.ids)) == (0, sorted(IDS * 4))
+    assert min(times[2:]) - max(times[:2]) > 0.9
+    assert run.stderr.count("Trying again in 1.0 s") == 1
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, 75), (503, 69)])
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_a_wait_that_is_too_long_ends_the_run(run_against: RunAgainst, form: str) -> None:
+def test_a_wait_that_is_too_long_ends_the_run(run_against: RunAgainst, form: str, status: int, code: int) -> None:
     wait = "86400" if form == "seconds" else in_seconds(86_400)
-    with RawServer(serve, refusal(429, "TOO_MANY_REQUESTS", Retry_After=wait)) as server:
+    with RawServer(serve, refusal(status, "SOMETHING_NEW", Retry_After=wait)) as server:
         first = run_against(server, page_size=2, concurrency=1, max_wait_seconds=900)
         assert len(server.requests) == 2
-    assert (first.exit_code, first.ids) == (75, IDS[:1])
+    assert (first.exit_code, first.ids) == (code, IDS[:1])
     assert re.search(r"It asks to wait 86[34]\d\d s, until \d{4}-\d\d-\d\d", first.complaint)
     assert_told_plainly(first)
     with RawServer(serve) as server:
