@@ -57,8 +57,8 @@ class Shelf:
         self._insert(instant, now, -len(self._added))
 
     def remove(self, log_id: str) -> bool:
-        """Remove the log that has this id, and tell whether there was one."""
-        for place in range(len(self._instants)):
+        """Remove the newest log that has this id, and tell whether there was one."""
+        for place in reversed(range(len(self._instants))):
             log = self._log(place)
             held = log.id if isinstance(log, Log) else msgspec.json.decode(log.fields.get("id", b"null"))
             if held == log_id:

@@ -11,6 +11,7 @@ import msgspec
 
 from simulator.budget import Budget
 from simulator.faults import PAGE_FAULTS, choose
+from simulator.future import future_id, future_log
 from simulator.history import History, Profile
 from simulator.instants import SECOND
 from simulator.shelf import Shelf
@@ -57,7 +58,7 @@ class Simulation:
         self.seed = seed
         self.start = start
         self.now = now
-        self.switches = switches
+        self.switches = Switches()
         self.requests: list[Seen] = []
         self.budget = Budget()
         self.shelves = {
@@ -65,8 +66,8 @@ class Simulation:
             for profile in profiles
         }
         self._switches_at_start = switches
-        self._faults_met = 0
         self.advance(0)
+        self._apply(switches)
 
     def advance(self, seconds: float) -> None:
         """Let time pass for every connector."""
@@ -107,15 +108,23 @@ class Simulation:
         switches = self.switches.changed(changes)
         if switches.late != self.switches.late:
             raise ValueError("wrong switches: which logs are late is part of the history; set it at the start")
-        self.switches = switches
-        self._faults_met = 0
+        self._apply(switches)
 
     def reset_switches(self) -> None:
         """Set every switch as it was at the start."""
-        self.switches = self._switches_at_start
-        self._faults_met = 0
+        self._apply(self._switches_at_start)
 
     def report(self) -> dict[str, Any]:
         """Summarize the requests seen since the last reset."""
         by_status = Counter("none" if seen.status is None else str(seen.status) for seen in self.requests)
         return {"total": len(self.requests), "by_status": by_status, "log": self.requests}
+
+    def _apply(self, switches: Switches) -> None:
+        held, wanted = self.switches.future_logs, switches.future_logs
+        for identifier, shelf in self.shelves.items():
+            for number in range(held, wanted):
+                shelf.add(future_log(identifier, number), now=self.now)
+            for number in reversed(range(wanted, held)):
+                shelf.remove(future_id(identifier, number))
+        self.switches = switches
+        self._faults_met = 0

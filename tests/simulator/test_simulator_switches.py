@@ -171,6 +171,34 @@ def test_late_logs_show_up_among_older_ones_once_their_time_has_come() -> None:
             simulator.switch(late=0.1)
 
 
+def test_logs_of_the_future_are_there_as_long_as_they_are_wanted(simulator: Simulator, api: Api) -> None:
+    present = api.logs()
+    simulator.switch(future_logs=3, lag_seconds=10)
+    future = api.logs(limit=3)
+    assert [log["log_time"] for log in future] == [f"2099-01-01T0{hour}:00:00.000000Z" for hour in (2, 1, 0)]
+    assert [list(log) for log in future] == [list(present[0])] * 3
+    assert api.logs()[3:] == present
+    assert simulator.logs("U0001") == future + present
+    assert not {log["id"] for log in future} & set(api.ids("U0002"))
+    simulator.switch(future_logs=1)
+    assert api.logs(limit=2) == [future[2], present[0]]
+    simulator.switch(future_logs=3)
+    assert api.logs(limit=3) == future
+    simulator.reset_switches()
+    assert api.logs() == present
+
+
+def test_logs_of_the_future_keep_no_new_logs_from_coming() -> None:
+    with Simulator(fleet="uniform", logs=100, history_days=0.1, switches={"future_logs": 2}) as simulator:
+        future, present = simulator.logs("U0001")[:2], simulator.logs("U0001")[2:]
+        assert len(present) == 100
+        simulator.advance(600)
+        logs = simulator.logs("U0001")
+        assert logs[:2] == future
+        assert logs[-100:] == present
+        assert "2026-01-31T12:10" > logs[2]["log_time"] > present[0]["log_time"]
+
+
 def test_a_forbidden_connector_is_listed_and_one_that_is_gone_is_not(simulator: Simulator, api: Api) -> None:
     simulator.switch(forbidden=["U0001"], gone=["U0002"], broken=["U0003"])
     listed = api.list_connectors().json()
@@ -230,6 +258,8 @@ def test_an_answer_takes_at_least_the_latency(simulator: Simulator, api: Api) ->
         {"unit": "ns"},
         {"order": "id"},
         {"lag_seconds": -1},
+        {"future_logs": -1},
+        {"future_logs": 1.5},
         {"largest_page": 0},
         {"slow_above": -1},
         {"unauthorized": "U0001"},
