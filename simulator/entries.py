@@ -1,13 +1,17 @@
-"""What the API sends for a log."""
+"""What the API sends for its logs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from random import Random
+from typing import Any, TypeVar
 
 import msgspec
 
 from simulator.history import Log
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +35,12 @@ def entry(log: Log | Added, log_time: str) -> dict[str, Any]:
         "duration_ms": log.duration_ms,
         "request_id": log.request_id,
     }
+
+
+def stuttered(items: Iterable[T], share: float, turn: int) -> Iterator[T]:
+    """Yield a share of the items twice; the number of the request decides which."""
+    rng = Random(turn)
+    for item in items:
+        yield item
+        if rng.random() < share:
+            yield item

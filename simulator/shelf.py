@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from simulator.entries import Added, entry
+from simulator.entries import Added, entry, stuttered
 from simulator.history import History, Log, Profile
 from simulator.instants import CANONICAL, FORMS, SECOND, read_log_time
 from simulator.order import boundary, newest_first
@@ -81,9 +81,12 @@ class Shelf:
         if before is not None:
             end = bisect_left(self._instants, boundary(before, switches))
         places = self._in_order(self._oldest_kept(switches, now), end, switches, turn)
+        visible = self._visible(places, switches, now)
+        if switches.duplicates:
+            visible = stuttered(visible, switches.duplicates, turn)
         return [
             log.fields if isinstance(log, Added) and log.as_given else entry(log, form.write(instant))
-            for instant, log in islice(self._visible(places, switches, now), limit)
+            for instant, log in islice(visible, limit)
         ]
 
     def held(self, switches: Switches, *, now: int) -> list[dict[str, Any]]:

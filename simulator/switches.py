@@ -54,6 +54,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         future_logs: How many logs of each connector are dated 2099-01-01T00:00:00Z, an hour later, and so on.
         new_logs_per_request: Simulated seconds that pass at each request, so that logs arrive between pages.
         retention_seconds: Logs older than this are gone; None keeps all.
+        duplicates: Share of the logs of a page that are in it twice in a row.
         largest_page: Most logs in any answer, whatever `limit` asks for; None for as many as it does.
         slow_above: A request for logs with a larger `limit` is answered 504; None for no such limit.
         latency: Seconds before each answer.
@@ -87,6 +88,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     future_logs: Count = 0
     new_logs_per_request: Seconds = 0.0
     retention_seconds: Positive | None = None
+    duplicates: Share = 0.0
     largest_page: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
     slow_above: Count | None = None

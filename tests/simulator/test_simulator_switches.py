@@ -129,6 +129,21 @@ def test_logs_older_than_the_retention_are_gone(simulator: Simulator, api: Api) 
     assert [log["id"] for log in kept] == [log["id"] for log in simulator.logs("U0003")]
 
 
+def test_a_share_of_the_logs_of_a_page_comes_twice_in_a_row(simulator: Simulator, api: Api) -> None:
+    right = api.ids()
+    simulator.switch(duplicates=0.25)
+    pages = [api.ids() for _ in range(2)]
+    for page in pages:
+        assert [log_id for log_id, _ in groupby(page)] == right
+        assert max(Counter(page).values()) == 2
+        assert len(page) - len(right) == pytest.approx(100, abs=30)
+    assert pages[0] != pages[1]
+    assert len(api.ids(limit=100)) == 100
+    simulator.switch(duplicates=1)
+    assert api.ids(limit=5) == [right[0], right[0], right[1], right[1], right[2]]
+    assert simulator.logs("U0001") == [log for log, _ in groupby(api.logs())]
+
+
 def test_no_page_is_larger_than_the_largest_whatever_the_limit(simulator: Simulator, api: Api) -> None:
     everything = api.ids()
     simulator.switch(largest_page=50)
@@ -260,6 +275,7 @@ def test_an_answer_takes_at_least_the_latency(simulator: Simulator, api: Api) ->
         {"lag_seconds": -1},
         {"future_logs": -1},
         {"future_logs": 1.5},
+        {"duplicates": 2},
         {"largest_page": 0},
         {"slow_above": -1},
         {"unauthorized": "U0001"},
