@@ -34,6 +34,10 @@ class Log(msgspec.Struct, frozen=True, gc=False):
     duration_ms: int | None
     request_id: str
 
+    def incomplete(self) -> Log:
+        """Return the log as it was while its request still ran."""
+        return msgspec.structs.replace(self, status=None, duration_ms=None)
+
 
 class Draw(msgspec.Struct, frozen=True, gc=False):
     """Three independent numbers in [0, 1) that decide what a log says."""

@@ -134,7 +134,12 @@ class Shelf:
         return self._arrivals[place] + lag if self._numbers[place] >= 0 else self._arrivals[place]
 
     def _visible(self, places: Iterable[int], switches: Switches, now: int) -> Iterator[tuple[int, Log | Added]]:
+        """Yield what can be read now of the logs at some places, and when each happened."""
         lag = int(switches.lag_seconds * SECOND)
+        complete_until = now - int(switches.completed_after_seconds * SECOND)
         for place in places:
             if self._arrival(place, lag) <= now:
-                yield self._instants[place], self._log(place)
+                instant, log = self._instants[place], self._log(place)
+                if instant > complete_until and isinstance(log, Log):
+                    log = log.incomplete()
+                yield instant, log

@@ -51,6 +51,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         tie_order: The order of logs of one instant: newest first, oldest first, or another one at every request.
         late: Share of the logs that become visible up to 600 simulated seconds after their `log_time`.
         lag_seconds: Simulated seconds by which all logs of the history become visible later than they would.
+        completed_after_seconds: A log of the history has a status and a duration only once it is this old.
         future_logs: How many logs of each connector are dated 2099-01-01T00:00:00Z, an hour later, and so on.
         new_logs_per_request: Simulated seconds that pass at each request, so that logs arrive between pages.
         retention_seconds: Logs older than this are gone; None keeps all.
@@ -85,6 +86,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tie_order: Literal["stable", "reversed", "shuffled"] = "stable"
     late: Share = 0.0
     lag_seconds: Seconds = 0.0
+    completed_after_seconds: Seconds = 0.0
     future_logs: Count = 0
     new_logs_per_request: Seconds = 0.0
     retention_seconds: Positive | None = None

@@ -105,3 +105,19 @@ def test_what_a_lag_held_back_arrives_when_it_becomes_visible(simulator: Simulat
     held_back = [log["id"] for log in simulator.logs("U0001") if log["log_time"] > "2026-01-31T11:50"]
     assert held_back
     assert api.ids() == [*held_back, "added", *older]
+
+
+def test_a_young_log_is_shown_before_it_is_complete(simulator: Simulator, api: Api) -> None:
+    complete = api.logs()
+    simulator.switch(completed_after_seconds=1800, future_logs=1)
+    simulator.add_logs("U0001", [{"id": "added", "log_time": "2026-01-31T12:00:00Z", "status": 200}])
+    future, added, *logs = api.logs()
+    assert (future["status"], added["status"]) == (200, 200)
+    young = [log for log in complete if log["log_time"] > "2026-01-31T11:30"]
+    assert 0 < len(young) < len(complete)
+    assert any(log["status"] is not None and log["duration_ms"] is not None for log in young)
+    assert logs[: len(young)] == [log | {"status": None, "duration_ms": None} for log in young]
+    assert logs[len(young) :] == complete[len(young) :]
+    assert simulator.logs("U0001") == [future, added, *logs]
+    simulator.advance(1800)
+    assert [log for log in api.logs() if log["log_time"] < "2026-01-31T12"] == complete

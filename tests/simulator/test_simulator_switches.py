@@ -273,6 +273,7 @@ def test_an_answer_takes_at_least_the_latency(simulator: Simulator, api: Api) ->
         {"unit": "ns"},
         {"order": "id"},
         {"lag_seconds": -1},
+        {"completed_after_seconds": -1},
         {"future_logs": -1},
         {"future_logs": 1.5},
         {"duplicates": 2},
