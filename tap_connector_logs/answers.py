@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from tap_connector_logs.errors import (
+    BlockedError,
     ConnectorError,
     CredentialError,
     RateLimitError,
@@ -31,7 +32,10 @@ from tap_connector_logs.instants import SECOND, instant_of
 from tap_connector_logs.lines import printable
 
 _OK = 200
+_TIMEOUT = 408
 _YEAR_SECONDS = 365 * 86_400
+_MOST_OF_A_BODY = 1_000
+"""Bytes, of one that can't be understood, in which there is to be found what it says."""
 
 _USED_UP = "LICENSE_DAILY_QUERY_LIMIT_EXCEEDED"
 """The code of a refusal that waiting for some minutes doesn't end."""
@@ -56,6 +60,9 @@ _ERROR_OF_CODE: Mapping[str, type[RefusedError]] = {
     "TOO_MANY_REQUESTS": RateLimitError,
     "UNAUTHORIZED": CredentialError,
 }
+
+_WORDS = ("message", "detail", "title")
+"""Names under which an error says what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +105,12 @@ def read_answer(
     date = _date(headers.get("Date")) or now
     error = body.get("error") if isinstance(body, dict) else None
     if status != _OK or error:
-        raise _refusal(what, status, headers, body if isinstance(body, dict) else {}, date)
+        raise _refusal(what, status, headers, body, content=content, date=date)
     entries = body.get(list_name) if isinstance(body, dict) else None
     if not isinstance(entries, list):
         raise UnreadableAnswerError(
             f"The API's answer for {what} holds no list {list_name!r}: it begins with "
-            f"'{printable(content.lstrip()[:1_000].decode(errors='replace'))[:60] or 'nothing'}'.",
+            f"'{_beginning(content) or 'nothing'}'.",
             may_pass=True,
         )
     total = body.get("count")
@@ -149,38 +156,56 @@ def _mend(value: Any) -> Any:
     return value
 
 
-def _refusal(what: str, status: int, headers: Mapping[str, str], body: Mapping[str, Any], date: datetime) -> TapError:
+def _refusal(
+    what: str, status: int, headers: Mapping[str, str], body: Any, *, content: bytes, date: datetime
+) -> TapError:
     """Return the error that an answer stands for."""
-    error, meta = body.get("error"), body.get("meta")
-    error = error if isinstance(error, dict) else {"message": error}
-    meta = meta if isinstance(meta, dict) else {}
-    code = printable(error.get("code") or "")
-    message = printable(error.get("message") or "no reason given").rstrip(".")
-    request_id = printable(meta.get("request_id") or "")
-    kind = _ERROR_OF_CODE.get(code) or _error_of_status(status)
+    envelope = body if isinstance(body, dict) else {"errors": body}
+    error, meta = envelope.get("error"), envelope.get("meta")
+    code = printable(error.get("code") or "") if isinstance(error, dict) else ""
+    request_id = printable(meta.get("request_id") or "") if isinstance(meta, dict) else ""
+    reason = _reason(envelope, content)
+    kind = _ERROR_OF_CODE.get(code) or _error_of_status(status, is_of_api=bool(error))
     if kind is None:
-        text = f"The API's answer for {what} has status {status}: {message}."
+        text = f"The API's answer for {what} has status {status}: {reason}."
         if location := headers.get("Location"):
             text += f" It points to {printable(location)}, where the credential is not sent. Check api_url."
         return UnreadableAnswerError(text, may_pass=status == _OK)
     wait = retry_after(headers.get("Retry-After"), date)
-    refusal = kind(f"{what}: {message}", status=status, code=code, request_id=request_id, retry_after=wait)
+    refusal = kind(f"{what}: {reason}", status=status, code=code, request_id=request_id, retry_after=wait)
     refusal.may_pass &= code != _USED_UP
     return refusal
 
 
-def _error_of_status(status: int) -> type[RefusedError] | None:
+def _reason(envelope: Mapping[str, Any], content: bytes) -> str:
+    """Return what an answer says of a refusal, in the API's form or in another that is in use."""
+    errors = envelope.get("errors")
+    for place in (envelope.get("error"), *(errors if isinstance(errors, list) else [errors]), envelope):
+        words = map(place.get, _WORDS) if isinstance(place, dict) else [place]
+        if word := next(filter(None, words), None):
+            return printable(word).rstrip(".")
+    title = re.search(b"<title[^>]*>(.+?)</title>", content[:_MOST_OF_A_BODY], re.IGNORECASE | re.DOTALL)
+    text = _beginning(title[1] if title else content)
+    return f"'{text}'" if text else "no reason given"
+
+
+def _beginning(content: bytes) -> str:
+    """Return what a body begins with that can't be understood."""
+    return printable(content.lstrip()[:_MOST_OF_A_BODY].decode(errors="replace"))[:60]
+
+
+def _error_of_status(status: int, *, is_of_api: bool) -> type[RefusedError] | None:
     match status:
         case 401:
             return CredentialError
+        case 403 if not is_of_api:
+            return BlockedError
         case 429:
             return RateLimitError
-        case 408:
+        case _ if status == _TIMEOUT or 500 <= status <= 599:  # noqa: PLR2004 - the classes of HTTP
             return ServerError
-        case _ if 400 <= status <= 499:  # noqa: PLR2004 - the classes of HTTP
+        case _ if 400 <= status <= 499:  # noqa: PLR2004
             return ConnectorError
-        case _ if 500 <= status <= 599:  # noqa: PLR2004
-            return ServerError
     return None
 
 

@@ -90,7 +90,7 @@ class UnreachableError(TapError):
 
 
 class RefusedError(TapError):
-    """The API refused a request in its own words.
+    """The API refused a request, or something before it did.
 
     Attributes:
         status: HTTP status of the answer.
@@ -100,6 +100,7 @@ class RefusedError(TapError):
     """
 
     advice = ""
+    refuser = "The API"
 
     def __init__(
         self,
@@ -121,7 +122,7 @@ class RefusedError(TapError):
     @override
     def __str__(self) -> str:
         details = [f"HTTP {self.status}", self.code, self.request_id and f"request_id {self.request_id}"]
-        text = f"The API refuses {self.message} ({', '.join(filter(None, details))})."
+        text = f"{self.refuser} refuses {self.message} ({', '.join(filter(None, details))})."
         if self.retry_after is not None:
             until = datetime.now(UTC) + timedelta(seconds=self.retry_after)
             text += f" It asks to wait {ceil(self.retry_after)} s, until {until:%Y-%m-%d %H:%M:%S} UTC."
@@ -150,6 +151,13 @@ class ServerError(RefusedError):
     advice = "If this goes on, show this line to Supermetrics support."
 
 
+class BlockedError(ServerError):
+    """What refuses is not the API (403, without its words): that says nothing of the credential."""
+
+    refuser = "Something between the tap and the API"
+    advice = "It may be a CDN or a firewall: check the network, proxies, and which IP addresses are allowed."
+
+
 class RateLimitError(RefusedError):
     """The API asks to be left alone for a while (429)."""
 
@@ -174,11 +182,19 @@ class ConnectorsFailedError(TapError):
             names += f" and {len(failures) - _MOST_NAMES} more"
         super().__init__(f"{len(failures)} of {of} connectors could not be read: {names}. The reasons stand above.")
         if len(failures) == of:
-            if all(isinstance(error, RefusedError) and error.status == _FORBIDDEN for error in failures.values()):
+            if all(
+                isinstance(error, CredentialError) or getattr(error, "status", 0) == _FORBIDDEN
+                for error in failures.values()
+            ):
                 self.exit_code = CredentialError.exit_code
                 self.args = (f"{self} {CredentialError.advice}",)
             elif all(isinstance(error, UnreadableAnswerError) for error in failures.values()):
                 self.exit_code = UnreadableAnswerError.exit_code
+        if all(isinstance(error, RateLimitError) for error in failures.values()):
+            self.exit_code = RateLimitError.exit_code
+            self.args = (
+                f"{self} {max(failures.values(), key=lambda error: getattr(error, 'retry_after', None) or 0)}",
+            )
 
 
 class Interrupted(BaseException):

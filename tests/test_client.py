@@ -26,6 +26,7 @@ from simulator.process import Simulator
 from simulator.switches import FaultKind
 from tap_connector_logs.client import MOST_TRIES, Client
 from tap_connector_logs.errors import (
+    BlockedError,
     ConnectorError,
     CredentialError,
     RateLimitError,
@@ -194,6 +195,7 @@ PASSING = {
     "sends half the JSON as if it were all": answer(b'{"logs": [{"id": "1", "log_time": "2025-'),
     "answers with an empty body": answer(b""),
     "answers with HTML": answer(b"<html>Just a moment</html>", headers={"Content-Type": "text/html"}),
+    "is refused by something in between": answer(b"<html>Forbidden</html>", status=403),
     "fails in HTML": answer(b"<html>Bad gateway</html>", status=502),
     "fails without a body": answer(b"", status=520),
     "fails in the envelope": refusal(500, "INTERNAL_SERVER_ERROR"),
@@ -396,6 +398,7 @@ ASKING_TO_WAIT = {
     "a failure": (refusal(503, "SERVICE_UNAVAILABLE", Retry_After="0.3"), ServerError),
     "a failure in HTML": (answer(b"<html>", status=520, headers={"Retry-After": "0.3"}), ServerError),
     "a request that came too slowly": (answer(b"", status=408, headers={"Retry-After": "0.3"}), ServerError),
+    "a refusal in HTML": (answer(b"<html>", status=403, headers={"Retry-After": "0.3"}), BlockedError),
     "a refusal of the connector": (refusal(403, "FORBIDDEN", Retry_After="0.3"), ConnectorError),
 }
 
@@ -505,16 +508,62 @@ def test_a_refusal_becomes_its_error_after_one_request(status: int, code: str | 
     assert requests == 1
 
 
-def test_an_error_without_the_apis_envelope_still_has_its_kind() -> None:
-    error, _ = failure(answer(b"<html>Forbidden</html>", status=403))
-    assert isinstance(error, ConnectorError)
-    assert (error.status, error.code, error.request_id) == (403, "", "")
+@pytest.mark.parametrize(
+    ("behave", "words"),
+    [
+        (answer(b"<html>Forbidden</html>", status=403), "'<html>Forbidden</html>' (HTTP 403)"),
+        (answer(b"<head><TITLE>\nStop!\n</TITLE></head>" + b"x" * 5000, status=403), "'Stop!' (HTTP 403)"),
+        (answer(b"", status=403), "no reason given (HTTP 403)"),
+        (answer({"message": "Forbidden"}, status=403), "Forbidden (HTTP 403)"),
+        (answer({"error": None}, status=403), "'{\"error\": null}' (HTTP 403)"),
+    ],
+)
+def test_a_403_in_other_words_than_the_apis_says_nothing_of_the_credential(behave: Behaviour, words: str) -> None:
+    with RawServer(behave, behave, GOOD) as server:
+        assert read(client_of(server)) == LOGS
+    error, requests = failure(behave)
+    assert type(error) is BlockedError
+    assert (error.exit_code, requests) == (69, MOST_TRIES)
+    assert str(error).startswith(f"Something between the tap and the API refuses the logs of connector T3S70: {words}.")
+    assert "check the network, proxies, and which IP addresses are allowed" in str(error)
+    assert "api_key" not in str(error)
 
 
-@pytest.mark.parametrize("envelope", [{"error": "No."}, {"error": ["No."]}, {"error": 5, "meta": "x"}, [], "x", None])
-def test_an_envelope_of_another_shape_is_no_trouble(envelope: object) -> None:
-    error, _ = failure(answer(envelope if envelope is not None else b"null", status=404))
-    assert isinstance(error, ConnectorError)
+def test_a_list_of_connectors_that_something_before_the_api_refuses_is_no_matter_of_the_credential() -> None:
+    with RawServer(answer(b"<html>", status=403)) as server, pytest.raises(BlockedError):
+        client_of(server).list_connectors()
+    assert len(server.requests) == MOST_TRIES
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"error": "No."}, "No"),
+        ({"error": ["No."]}, "['No.']"),
+        ({"error": 5, "meta": "x"}, "5"),
+        ({"error": {"code": "NOT_FOUND"}}, '\'{"error": {"code": "NOT_FOUND"}}\''),
+        ({"error": {"code": 404, "message": "Gone."}}, "Gone"),
+        ({"errors": [{"message": "No.", "code": 7}, {"message": "Never."}]}, "No"),
+        ({"errors": ["No.", "Never."]}, "No"),
+        ({"errors": {"limit": ["is too large"]}}, '\'{"errors": {"limit": ["is too large"]}}\''),
+        ({"errors": []}, "'{\"errors\": []}'"),
+        ({"errors": None, "message": "No."}, "No"),
+        ({"title": "Not found", "status": 404, "detail": "No such connector."}, "No such connector"),
+        ({"title": "Not found", "status": 404}, "Not found"),
+        ([{"message": "No."}], "No"),
+        ([], "'[]'"),
+        ("No.", "No"),
+        (b"null", "'null'"),
+        (b"No.", "'No.'"),
+        (b"<html><title>404 Not Found</title></html>", "'404 Not Found'"),
+        (b"", "no reason given"),
+    ],
+)
+def test_a_refusal_in_any_shape_is_one_line_with_what_it_says(body: object, reason: str) -> None:
+    error, _ = failure(answer(body, status=404))
+    code = ", NOT_FOUND" if "NOT_FOUND" in reason else ", 404" if reason == "Gone" else ""
+    assert type(error) is ConnectorError
+    assert str(error) == f"The API refuses the logs of connector T3S70: {reason} (HTTP 404{code})."
 
 
 def test_the_team_is_what_is_refused_when_the_list_of_connectors_is() -> None:

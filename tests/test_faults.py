@@ -101,6 +101,8 @@ STATUSES = {f"status {status}": answer(b"", status=status) for status in (408, 5
 PASSING = STATUSES | {
     "status 500 in the API's words": refusal(500, "INTERNAL_SERVER_ERROR"),
     "status 502 in HTML": answer(HTML, status=502),
+    "status 403 in HTML": answer(b"<html><title>Attention Required!</title></html>", status=403),
+    "status 403 without a body": answer(b"", status=403),
     "status 429 without a time": refusal(429, "TOO_MANY_REQUESTS"),
     "status 429 with zero": refusal(429, "TOO_MANY_REQUESTS", Retry_After="0"),
     "status 429 with a negative time": refusal(429, "TOO_MANY_REQUESTS", Retry_After="-5"),
@@ -157,6 +159,8 @@ def test_half_of_all_requests_fail(simulator: Simulator, run: RunTap) -> None:
 GOING_ON = {
     "status 500 in the API's words": (69, "HTTP 500, INTERNAL_SERVER_ERROR, request_id request-7"),
     "status 522": (69, "HTTP 522"),
+    "status 403 in HTML": (69, "Something between the tap and the API refuses the logs of connector T3S70: 'Attention"),
+    "status 403 without a body": (69, "check the network, proxies, and which IP addresses are allowed"),
     "reset amid the body": (69, "can't be reached for the logs of connector T3S70"),
     "closed before an answer": (69, "can't be reached for the logs of connector T3S70"),
     "bad gzip": (69, "can't be reached for the logs of connector T3S70"),
@@ -181,6 +185,26 @@ def test_a_fault_that_goes_on_ends_the_run_and_the_next_reads_all(run_against: R
     with RawServer(serve) as server:
         second = run_against(server, state=first.state)
     assert (second.exit_code, second.ids) == (0, IDS)
+
+
+SHAPES = {
+    "text": (answer({"error": "Gone away."}, status=404), "Gone away (HTTP 404)"),
+    "a list": (answer({"errors": [{"message": "Gone away."}]}, status=404), "Gone away (HTTP 404)"),
+    "a message alone": (answer({"message": "Gone away."}, status=500), "Gone away (HTTP 500)"),
+    "HTML": (answer(b"<html><title>Gone away</title></html>", status=500), "'Gone away' (HTTP 500)"),
+    "nothing": (answer(b"", status=500), "no reason given (HTTP 500)"),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_error_of_another_shape_is_told_in_one_line(run_against: RunAgainst, shape: str) -> None:
+    behave, words = SHAPES[shape]
+    with RawServer(behave) as server:
+        run = run_against(server)
+    assert run.exit_code in (1, 69)
+    (line,) = [line for line in run.stderr.splitlines() if words in line and "Trying again" not in line]
+    assert f"The API refuses the logs of connector T3S70: {words}." in line
+    assert "Traceback" not in run.stderr
 
 
 @pytest.mark.parametrize("status", [200, 302])
