@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from random import Random
 from struct import Struct
+from typing import Any
 
 import msgspec
 
@@ -117,16 +118,15 @@ class History:
         """Return when the log that has this number and this instant becomes visible."""
         if not self._late:
             return instant
-        delay = self._drawn(number)[-1] * _WORD
+        delay: float = self._drawn(number)[-1] * _WORD
         # The share `late` of all delays, stretched over the whole range of arrivals.
         return instant + int(delay / self._late * LATEST_ARRIVAL) if delay < self._late else instant
 
-    def _drawn(self, number: int) -> tuple[bytes, int, int, int, int]:
-        """Draw what decides about a log."""
+    def _drawn(self, number: int) -> tuple[Any, ...]:
+        """Draw what decides about a log: bytes for its `request_id`, its kind, luck, noise and delay."""
         draw = self._hash.copy()
         draw.update(b"%d" % number)
-        drawn: tuple[bytes, int, int, int, int] = _DRAW.unpack(draw.digest())
-        return drawn
+        return _DRAW.unpack(draw.digest())
 
 
 def _uuid(digits: str) -> str:
