@@ -18,7 +18,7 @@ from simulator.fleets import DEMO_FLEET, uniform_fleet
 from simulator.history import Profile
 from simulator.instants import DAY, read_date_time
 from simulator.simulation import Simulation
-from simulator.switches import Switches
+from simulator.switches import Switches, manual
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -62,7 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m simulator", description="A stand-in for the Supermetrics API's connector logs."
+        prog="python -m simulator",
+        description="A stand-in for the Supermetrics API's connector logs.",
+        epilog=manual(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--seed", type=int, default=7, help="decides the whole history")
@@ -74,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--now", default="2026-01-31T12:00:00Z", help="the simulated present, which stands still")
     parser.add_argument("--team-id", type=int, default=936506)
     parser.add_argument("--api-key", default="simulator-key")
-    parser.add_argument("--switches", type=json.loads, default={}, help="switches, as a JSON object")
+    parser.add_argument("--switches", type=json.loads, default={}, help="a JSON object; see below")
     parser.add_argument("--exit-with-parent", action="store_true", help="exit when standard input is closed")
     return parser
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+import re
+from collections.abc import Iterator, Mapping
+from textwrap import fill
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -51,7 +53,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         tie_order: The order of logs of one instant: newest first, oldest first, or another one at every request.
         late: Share of the logs that become visible up to 600 simulated seconds after their `log_time`.
         lag_seconds: Simulated seconds by which all logs of the history become visible later than they would.
-        completed_after_seconds: A log of the history has a status and a duration only once it is this old.
+        completed_after_seconds: Simulated seconds for which a log of the history has no status and no duration yet.
         future_logs: How many logs of each connector are dated 2099-01-01T00:00:00Z, an hour later, and so on.
         new_logs_per_request: Simulated seconds that pass at each request, so that logs arrive between pages.
         retention_seconds: Logs older than this are gone; None keeps all.
@@ -129,3 +131,25 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return msgspec.convert(msgspec.structs.asdict(self) | dict(changes), Switches)
         except msgspec.ValidationError as error:
             raise ValueError(f"wrong switches: {error}") from None
+
+
+def manual() -> str:
+    """Tell of each switch what it is unless it is set, what it does, and the names that it takes, if any."""
+    meanings = dict(re.findall(r"^ +(\w+): (.+)$", Switches.__doc__ or "", re.MULTILINE))
+    usual = Switches()
+    lines = ["switches, as they are unless they are set:"]
+    for field in msgspec.structs.fields(Switches):
+        value = msgspec.json.encode(getattr(usual, field.name)).decode()
+        lines += [f"  {field.name} = {value}", f"      {meanings[field.name]}"]
+        if names := ", ".join(_names(field.type)):
+            lines.append(fill(f"Names: {names}.", 116, initial_indent=" " * 6, subsequent_indent=" " * 8))
+    return "\n".join(lines)
+
+
+def _names(kind: Any) -> Iterator[str]:
+    """Yield the names that a type admits, be it in a container."""
+    if get_origin(kind) is Literal:
+        yield from get_args(kind)
+    else:
+        for part in get_args(kind):
+            yield from _names(part)

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
 from itertools import pairwise
+from typing import get_args
 
+import msgspec
 import pytest
 import requests
 
 from simulator.process import Simulator
+from simulator.switches import FaultKind, Switches
 from tests.simulator.api import Api
 
 COMMAND = [sys.executable, "-m", "simulator", "--fleet=uniform", "--logs=10"]
@@ -64,6 +68,19 @@ def test_wrong_options_are_told_at_the_start(capfd: pytest.CaptureFixture[str]) 
     with pytest.raises(RuntimeError, match="did not start"):
         Simulator(switches={"before": "maybe"})
     assert "wrong switches" in capfd.readouterr().err
+
+
+def test_help_tells_of_every_switch() -> None:
+    command = [sys.executable, "-m", "simulator", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    usual = json.loads(msgspec.json.encode(Switches()))
+    switches = re.findall(r"^  (\w+) = (.+)\n      (\S.+)$", told, re.MULTILINE)
+    assert {name: json.loads(value) for name, value, _ in switches} == usual
+    documented = re.findall(r"^ +(\w+): (.+)$", Switches.__doc__ or "", re.MULTILINE)
+    assert {name: meaning for name, _, meaning in switches} == dict(documented)
+    names = " ".join(told.split())
+    assert "Names: exclusive, inclusive." in names
+    assert f"Names: {', '.join(get_args(FaultKind))}." in names
 
 
 def test_requests_are_reported_with_how_they_were_answered(simulator: Simulator, api: Api) -> None:
