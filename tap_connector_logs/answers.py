@@ -33,6 +33,9 @@ from tap_connector_logs.lines import printable
 
 _OK = 200
 _TIMEOUT = 408
+_TOO_MUCH = frozenset({_TIMEOUT, 502, 504, 524})
+"""Statuses that may be answered because as much as was asked for took too long to collect."""
+
 _YEAR_SECONDS = 365 * 86_400
 _MOST_OF_A_BODY = 1_000
 """Bytes, of one that can't be understood, in which there is to be found what it says."""
@@ -174,6 +177,7 @@ def _refusal(
     wait = retry_after(headers.get("Retry-After"), date)
     refusal = kind(f"{what}: {reason}", status=status, code=code, request_id=request_id, retry_after=wait)
     refusal.may_pass &= code != _USED_UP
+    refusal.fewer_may_help = kind is ServerError and status in _TOO_MUCH and wait is None
     return refusal
 
 

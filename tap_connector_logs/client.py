@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import backoff
 
 from tap_connector_logs.answers import Answer, read_answer
-from tap_connector_logs.errors import ConnectorError, CredentialError, RateLimitError, TapError
+from tap_connector_logs.errors import ConnectorError, CredentialError, RateLimitError, TapError, TooLargeError
 from tap_connector_logs.exchange import Exchange
 from tap_connector_logs.gate import Gate
 from tap_connector_logs.instants import format_instant
+from tap_connector_logs.limits import Limits
 from tap_connector_logs.settings import Settings
 from tap_connector_logs.waits import Waits
 
@@ -26,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 MOST_TRIES = 10
 """Requests that one answer may cost, while the API fails in ways that pass."""
+
+_MOST_FAILURES = 2
+"""Failures of a request with one limit, after which fewer entries are asked for, where that may help."""
 
 _LONGEST_BACKOFF_SECONDS = 60
 _MOST_DIGITS = 18
@@ -40,17 +46,21 @@ class _Request:
         what: What is asked for, to be named in errors.
         url: Where.
         list_name: The field of the answer that holds the list.
-        limit: Most entries to return; 0 for a list that knows no limit.
+        connector_identifier: The connector whose logs they are, if they are logs.
+        limit: Most entries to return, as was asked last; 0 for a list that knows no limit.
         before: The instant before which they must be; None for the newest.
         tries: How often it has been made.
+        failures: How often it has failed with each limit in ways that fewer entries may help against.
     """
 
     what: str
     url: str
     list_name: str
+    connector_identifier: str = ""
     limit: int = 0
     before: int | None = None
     tries: int = 0
+    failures: Counter[int] = field(default_factory=Counter)
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -85,6 +95,7 @@ class Client:
         self._connectors_url = f"{settings.api_url}/v1/teams/{settings.team_id}/connector_builder/connectors"
         self._longest_wait = settings.max_wait_seconds
         self._exchange = Exchange(settings)
+        self._limits = Limits()
 
     @property
     def requests_made(self) -> int:
@@ -131,11 +142,18 @@ class Client:
         Raises:
             ConnectorError: If the API refuses this connector.
         """
-        what, url = (
-            f"the logs of connector {connector_identifier}",
-            f"{self._connectors_url}/{connector_identifier}/logs",
-        )
-        return self._get(_Request(what, url, "logs", limit, before))
+        what = f"the logs of connector {connector_identifier}"
+        url = f"{self._connectors_url}/{connector_identifier}/logs"
+        request = _Request(what, url, "logs", connector_identifier, limit, before)
+        try:
+            return self._get(request)
+        except TapError as error:
+            if error.fewer_may_help and request.limit < limit:
+                error.advice += (
+                    f" To ask for fewer logs at once, {request.limit} in the end, did not help: page_size sets with "
+                    "how many to begin."
+                )
+            raise
 
     def _get(self, request: _Request) -> Answer:
         """Make a request, as often as it takes."""
@@ -144,8 +162,8 @@ class Client:
             TapError,
             max_tries=MOST_TRIES,
             jitter=None,
-            giveup=self._is_final,
-            on_backoff=self._note_retry,
+            giveup=partial(self._is_final, request),
+            on_backoff=partial(self._note_retry, request),
             logger=None,
             longest=min(_LONGEST_BACKOFF_SECONDS, self._longest_wait),
         )(self._get_once)
@@ -154,6 +172,7 @@ class Client:
     def _get_once(self, request: _Request) -> Answer:
         """Make a request once."""
         self.gate.enter()
+        request.limit = self._limits.of(request.connector_identifier, request.limit)
         request.tries += 1
         if request.tries > 1:
             with self._counting:
@@ -174,14 +193,20 @@ class Client:
             now=datetime.now(UTC),
         )
 
-    def _is_final(self, error: Exception) -> bool:
+    def _is_final(self, request: _Request, error: Exception) -> bool:
         """Tell whether another try is pointless, or would wait longer than is wanted."""
-        return not (isinstance(error, TapError) and error.may_pass) or (error.retry_after or 0) > self._longest_wait
+        if not (isinstance(error, TapError) and error.may_pass) or (error.retry_after or 0) > self._longest_wait:
+            return True
+        return isinstance(error, TooLargeError) and request.limit <= 1
 
-    def _note_retry(self, details: Any) -> None:
+    def _note_retry(self, request: _Request, details: Any) -> None:
         """Say why a request will be made again, and when. What the API asks of one request, it asks of all."""
         wait, error = details["wait"], details["exception"]
         self._waits.add(wait)
+        if error.fewer_may_help and request.limit > 1:
+            request.failures[request.limit] += 1
+            if isinstance(error, TooLargeError) or request.failures[request.limit] == _MOST_FAILURES:
+                self._limits.lower(request.connector_identifier, request.limit)
         is_of_all = isinstance(error, RateLimitError) or error.retry_after is not None
         if is_of_all and not self.gate.hold(wait) and wait > 0:
             return  # another thread has said so
@@ -189,7 +214,7 @@ class Client:
             "%s Trying again in %.1f s (try %d of %d).",
             error,
             wait,
-            details["tries"] + 1,
+            request.tries + 1,
             MOST_TRIES,
         )
 

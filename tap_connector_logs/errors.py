@@ -59,16 +59,24 @@ class TapError(Exception):
         exit_code: What the process ends with, if this ends the run.
         may_pass: Whether the same request may succeed a little later.
         retry_after: Seconds after which it may, where that is known.
+        fewer_may_help: Whether a request for fewer entries may succeed.
+        advice: What to do.
     """
 
     exit_code: int = ExitCode.FAILED
     may_pass = False
     retry_after: float | None = None
+    fewer_may_help = False
+    advice = ""
 
     def __init__(self, text: str, *, may_pass: bool = False) -> None:
         """Keep the line."""
         super().__init__(text)
         self.may_pass = self.may_pass or may_pass
+
+    @override
+    def __str__(self) -> str:
+        return f"{super().__str__()} {self.advice}".rstrip()
 
 
 class InputError(TapError):
@@ -81,6 +89,14 @@ class UnreadableAnswerError(TapError):
     """The API answered something that is neither logs nor an error it documents."""
 
     exit_code = ExitCode.UNREADABLE_ANSWERS
+
+
+class TooLargeError(UnreadableAnswerError):
+    """The API answered more than memory should hold: fewer entries at once are the only help."""
+
+    may_pass = True
+    retry_after = 0
+    fewer_may_help = True
 
 
 class UnreachableError(TapError):
@@ -99,7 +115,6 @@ class RefusedError(TapError):
         request_id: The API's `meta.request_id`, or "".
     """
 
-    advice = ""
     refuser = "The API"
 
     def __init__(

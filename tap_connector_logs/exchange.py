@@ -14,10 +14,10 @@ from requests.auth import AuthBase
 from typing_extensions import override
 from urllib3.exceptions import HTTPError, LocationValueError
 
-from tap_connector_logs.errors import UnreachableError, UnreadableAnswerError
+from tap_connector_logs.errors import TooLargeError, UnreachableError
 from tap_connector_logs.lines import printable
 from tap_connector_logs.settings import Settings
-from tap_connector_logs.transport import TimedAdapter
+from tap_connector_logs.transport import AnswerTimeoutError, TimedAdapter
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +48,11 @@ class Exchange:
             parameters: The query.
 
         Returns:
-            The answer, whatever its status, and its body.
+            The answer, whatever its status, and its body; the beginning is enough of one that is no list.
 
         Raises:
             UnreachableError: If none came.
-            UnreadableAnswerError: If it is larger than memory should hold.
+            TooLargeError: If its body is larger than memory should hold.
         """
         began = time.monotonic()
         try:
@@ -87,10 +87,12 @@ class Exchange:
                 f"The certificate of {self._host} is not trusted: {reason}. If a proxy on the way has its own "
                 "authority, set REQUESTS_CA_BUNDLE to that authority's file."
             )
-        return UnreachableError(
+        unreachable = UnreachableError(
             f"{self._host} can't be reached for {what}: {reason}. Check api_url and the network.",
             may_pass=isinstance(error, requests.exceptions.RequestException),
         )
+        unreachable.fewer_may_help = isinstance(cause, AnswerTimeoutError)
+        return unreachable
 
 
 class _Bearer(AuthBase):
@@ -131,7 +133,9 @@ def _read(response: requests.Response, what: str) -> bytes:
     for chunk in response.iter_content(_CHUNK_BYTES):
         content += chunk
         if len(content) > _MOST_BYTES:
-            raise UnreadableAnswerError(f"The API's answer for {what} is larger than {_MOST_BYTES >> 20} MiB.")
+            if response.status_code == requests.codes.ok:
+                raise TooLargeError(f"The API's answer for {what} is larger than {_MOST_BYTES >> 20} MiB.")
+            break
     return bytes(content)
 
 

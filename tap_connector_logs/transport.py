@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import socket
 import time
+from contextlib import suppress
 from http.client import HTTPResponse
 from typing import Any
 
@@ -16,6 +17,10 @@ from requests.adapters import HTTPAdapter
 from typing_extensions import override
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+
+class AnswerTimeoutError(TimeoutError):
+    """The request arrived, and the answer to it did not in time."""
 
 
 class _TimedReader(io.RawIOBase):
@@ -33,10 +38,11 @@ class _TimedReader(io.RawIOBase):
     @override
     def readinto(self, buffer: Any) -> int | None:
         left = self._ends - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the answer took too long")
-        self._socket.settimeout(left)
-        return self._raw.readinto(buffer)
+        if left > 0:
+            self._socket.settimeout(left)
+            with suppress(TimeoutError):
+                return self._raw.readinto(buffer)
+        raise AnswerTimeoutError("the answer took too long")
 
     @override
     def close(self) -> None:

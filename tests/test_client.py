@@ -606,11 +606,145 @@ def test_what_the_server_says_stays_in_one_line_without_control_characters(behav
     assert len(str(error)) < 1500
 
 
-def test_an_answer_that_would_fill_the_memory_is_not_read() -> None:
-    bomb = answer(zeros_in_gzip(65), headers={"Content-Encoding": "gzip"})
-    error, requests = failure(bomb)
+# Too much at once
+
+BOMB = answer(zeros_in_gzip(65), headers=GZIPPED)
+TOO_MUCH = {
+    **{f"status {status}": answer(b"", status=status) for status in (408, 502, 504, 524)},
+    "a gateway's words": refusal(504, "SOMETHING_NEW"),
+    "silence": say_nothing,
+    "a body that drips": DRIPS["the body"],
+}
+
+
+def manage(most: int, otherwise: Behaviour) -> Behaviour:
+    """Answer where no more than so many logs are asked for."""
+
+    def behave(connection: Connection) -> None:
+        (GOOD if int(connection.query["limit"]) <= most else otherwise)(connection)
+
+    return behave
+
+
+def limits_asked(server: RawServer) -> list[int]:
+    return [int(limit) for request in server.requests for limit in re.findall(r"[?&]limit=(\d+)", request)]
+
+
+@pytest.mark.parametrize("behave", TOO_MUCH.values(), ids=TOO_MUCH.keys())
+def test_fewer_logs_of_a_connector_are_asked_for_where_as_many_fail(
+    behave: Behaviour, caplog: pytest.LogCaptureFixture
+) -> None:
+    with RawServer(manage(250, behave)) as server:
+        client = client_of(server, request_timeout_seconds=0.4)
+        found = client.list_logs("T3S70", limit=1000, before=None)
+        assert (found.entries, found.limit) == (LOGS, 250)
+        assert [client.list_logs("T3S70", limit=limit, before=7).limit for limit in (1000, 250, 200)] == [250, 250, 200]
+    assert limits_asked(server) == [1000, 1000, 250, 250, 250, 200]
+    (line,) = [line for line in caplog.messages if "Trying again" not in line]
+    assert line == "Connector T3S70: the API does not manage 1000 logs at once. From now on it is asked for 250."
+
+
+def test_what_is_too_much_of_one_connector_may_not_be_of_another() -> None:
+    slow = answer(b"", status=504)
+    with RawServer(slow, slow, GOOD) as server:
+        client = client_of(server)
+        assert client.list_logs("T3S70", limit=1000, before=None).limit == 250
+        assert client.list_logs("T3S71", limit=1000, before=None).limit == 1000
+
+
+def test_one_failure_is_no_proof_of_too_much() -> None:
+    slow = answer(b"", status=504)
+    with RawServer(slow, GOOD) as server:
+        client = client_of(server)
+        assert read(client) == read(client) == LOGS
+    assert limits_asked(server) == [1000, 1000, 1000]
+
+
+def test_requests_that_fail_together_lower_the_limit_once(caplog: pytest.LogCaptureFixture) -> None:
+    both = threading.Barrier(2)
+
+    def fail(connection: Connection) -> None:
+        both.wait(10)
+        answer(b"", status=504)(connection)
+
+    with RawServer(manage(250, fail)) as server, ThreadPoolExecutor() as threads:
+        client = client_of(server)
+        found = [threads.submit(client.list_logs, "T3S70", limit=1000, before=None) for _ in range(2)]
+        assert [each.result().limit for each in found] == [250, 250]
+    assert sorted(limits_asked(server)) == [250, 250, 1000, 1000, 1000, 1000]
+    assert len([line for line in caplog.messages if "does not manage" in line]) == 1
+
+
+def test_a_limit_falls_to_one_and_the_tries_stay_bounded() -> None:
+    with RawServer(answer(b"", status=504)) as server:
+        with pytest.raises(ServerError) as caught:
+            client_of(server).list_logs("T3S70", limit=100, before=None)
+        assert limits_asked(server) == [100, 100, 25, 25, 6, 6, 1, 1, 1, 1]
+    assert "To ask for fewer logs at once, 1 in the end, did not help: page_size sets" in str(caught.value)
+
+
+OTHERWISE = {
+    "status 500": answer(b"", status=500),
+    "status 503": answer(b"", status=503),
+    "status 522": answer(b"", status=522),
+    "status 504 with a time": answer(b"", status=504, headers={"Retry-After": "0.01"}),
+    "status 403 of something in between": answer(b"", status=403),
+    "a rate limit": refusal(429, "TOO_MANY_REQUESTS"),
+    "a reset": reset,
+    "half a body": send(WHOLE[:-5]),
+    "half of the JSON": answer(b'{"logs": ['),
+}
+
+
+@pytest.mark.parametrize("behave", OTHERWISE.values(), ids=OTHERWISE.keys())
+def test_against_other_failures_fewer_logs_would_not_help(behave: Behaviour) -> None:
+    with RawServer(behave) as server:
+        with pytest.raises(TapError) as caught:
+            read(client_of(server, max_wait_seconds=1 if behave is OTHERWISE["status 504 with a time"] else 0))
+        assert limits_asked(server) == [1000] * MOST_TRIES
+    assert "page_size" not in str(caught.value)
+
+
+def test_where_one_log_is_asked_for_there_is_nothing_fewer() -> None:
+    with RawServer(answer(b"", status=504)) as server:
+        with pytest.raises(ServerError) as caught:
+            client_of(server).list_logs("T3S70", limit=1, before=None)
+        assert limits_asked(server) == [1] * MOST_TRIES
+        with pytest.raises(ServerError) as caught_later:
+            client_of(server).list_connectors()
+        assert limits_asked(server) == [1] * MOST_TRIES
+    assert "page_size" not in str(caught.value) + str(caught_later.value)
+
+
+def test_an_answer_that_would_fill_the_memory_is_not_read_but_asked_for_with_fewer_logs_at_once() -> None:
+    with RawServer(manage(250, BOMB)) as server:
+        client = client_of(server, max_wait_seconds=900)
+        began = time.monotonic()
+        assert client.list_logs("T3S70", limit=1000, before=None).limit == 250
+        assert time.monotonic() - began < 5
+    assert limits_asked(server) == [1000, 250]
+    assert client.seconds_waited == 0
+
+
+def test_answers_that_would_fill_the_memory_whatever_the_limit_are_an_error() -> None:
+    error, requests = failure(BOMB)
     assert isinstance(error, UnreadableAnswerError)
     assert "larger than 64 MiB" in str(error)
+    assert "page_size" in str(error)
+    assert requests == 6  # for 1000, 250, 62, 15, 3 and 1
+
+
+def test_a_list_of_connectors_that_would_fill_the_memory_is_an_error_at_once() -> None:
+    with RawServer(BOMB) as server, pytest.raises(UnreadableAnswerError, match="64 MiB") as caught:
+        client_of(server).list_connectors()
+    assert len(server.requests) == 1
+    assert "page_size" not in str(caught.value)
+
+
+def test_of_a_refusal_that_would_fill_the_memory_the_beginning_is_enough() -> None:
+    error, requests = failure(answer(b"Moved. " + b" " * (65 << 20), status=404))
+    assert isinstance(error, ConnectorError)
+    assert "'Moved.' (HTTP 404)" in str(error)
     assert requests == 1
 
 
@@ -687,6 +821,7 @@ def test_the_time_of_a_request_ends_on_a_secured_connection_too(
 def test_a_handshake_without_an_answer_ends_in_time() -> None:
     with RawServer(say_nothing) as server:
         client = Client(settings_of(server.url.replace("http:", "https:"), request_timeout_seconds=0.05))
-        with pytest.raises(UnreachableError):
+        with pytest.raises(UnreachableError) as caught:
             read(client)
     assert client.requests_made == MOST_TRIES
+    assert "page_size" not in str(caught.value)

@@ -182,6 +182,7 @@ def test_a_fault_that_goes_on_ends_the_run_and_the_next_reads_all(run_against: R
         assert len(server.requests) == MOST_TRIES
     assert (first.exit_code, first.ids) == (code, [])
     assert_told_plainly(first, words)
+    assert ("page_size" in first.stderr) == (fault in HANGING)
     with RawServer(serve) as server:
         second = run_against(server, state=first.state)
     assert (second.exit_code, second.ids) == (0, IDS)
@@ -207,16 +208,52 @@ def test_an_error_of_another_shape_is_told_in_one_line(run_against: RunAgainst, 
     assert "Traceback" not in run.stderr
 
 
-@pytest.mark.parametrize("status", [200, 302])
-@pytest.mark.parametrize("content", [b" " * (65 << 20), zeros_in_gzip(300)], ids=["as it is", "in gzip"])
-def test_a_body_that_is_too_large_is_not_held(run_against: RunAgainst, content: bytes, status: int) -> None:
-    headers = {"Location": "/elsewhere"} | (GZIPPED if content[:1] != b" " else {})
-    with RawServer(answer(content, status=status, headers=headers)) as server:
-        run = run_against(server)
-        assert len(server.requests) == 1
+LARGE = {"as it is": b" " * (65 << 20), "in gzip": zeros_in_gzip(300)}
+
+
+@pytest.mark.parametrize(
+    ("status", "requests", "words"), [(200, 2, "larger than 64 MiB"), (302, 1, "It points to /elsewhere")]
+)
+@pytest.mark.parametrize("form", LARGE)
+def test_a_body_that_is_too_large_is_not_held(
+    run_against: RunAgainst, form: str, status: int, requests: int, words: str
+) -> None:
+    headers = {"Location": "/elsewhere"} | (GZIPPED if form == "in gzip" else {})
+    with RawServer(answer(LARGE[form], status=status, headers=headers)) as server:
+        run = run_against(server, page_size=4)
+        assert len(server.requests) == requests
     assert run.exit_code == 65
-    assert "larger than 64 MiB" in run.stderr
+    assert words in run.stderr
     assert_told_plainly(run)
+
+
+TOO_MUCH = {name: PASSING[name] for name in ("status 502", "status 504", "status 524", "status 408", *sorted(HANGING))}
+TOO_MUCH |= {"a large body": answer(LARGE["in gzip"], headers=GZIPPED)}
+
+
+@pytest.mark.parametrize("fault", TOO_MUCH)
+def test_what_is_too_much_for_the_api_is_asked_for_in_smaller_pages(run_against: RunAgainst, fault: str) -> None:
+    def manage(connection: Connection) -> None:
+        (TOO_MUCH[fault] if int(connection.query["limit"]) > 250 else serve)(connection)
+
+    with RawServer(manage) as server:
+        run = run_against(server, request_timeout_seconds=0.4 if fault in HANGING else 20)
+        limits = [re.findall(r"limit=(\d+)", request)[0] for request in server.requests]
+    assert (run.exit_code, run.ids) == (0, IDS)
+    failed = 1 if fault == "a large body" else 2
+    assert limits[:failed] == ["1000"] * failed
+    assert set(limits[failed:]) == {"250"}
+    (line,) = [line for line in run.stderr.splitlines() if "WARNING" in line and "Trying again" not in line]
+    assert "Connector T3S70: the API does not manage 1000 logs at once. From now on it is asked for 250." in line
+
+
+@pytest.mark.parametrize("fault", TOO_MUCH)
+def test_where_smaller_pages_do_not_help_either_the_setting_is_named(run_against: RunAgainst, fault: str) -> None:
+    with RawServer(TOO_MUCH[fault]) as server:
+        run = run_against(server, page_size=4, request_timeout_seconds=0.1 if fault in HANGING else 20)
+        assert len(server.requests) == (2 if fault == "a large body" else MOST_TRIES)
+    assert run.exit_code == (65 if fault == "a large body" else 69)
+    assert "To ask for fewer logs at once, 1 in the end, did not help: page_size sets" in run.stderr
 
 
 def test_fifty_megabytes_in_one_answer_are_read(run_against: RunAgainst) -> None:
