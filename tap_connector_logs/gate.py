@@ -2,7 +2,7 @@
 
 - No more than `requests_per_second` pass in any second, and never two at once.
 - A wait that the API asks of one request holds all of them.
-- Where the API tells that little is left of the hour's budget, that little is spread over an hour.
+- Where the API tells that little is left of the hour's budget, that little is spread over an hour, if it is true.
 - `max_requests` is the budget of the run.
 """
 
@@ -26,6 +26,12 @@ _SHARE_TO_SPARE = 0.1
 _MEMORY_SECONDS = 60.0
 """How long what an answer says of the hour's budget counts: others may say nothing."""
 
+_LONGEST_APART_SECONDS = 60.0
+"""Between two requests, however little is said to be left: more could not be learned by waiting."""
+
+_PROBE_SECONDS = 2.0
+"""After an answer that tells of nothing left: the next request tells whether that is true."""
+
 _LONGEST_NAP_SECONDS = 1.0
 
 
@@ -35,6 +41,12 @@ class BudgetSpentError(Exception):
 
 class Gate:
     """Lets requests through, one after the other.
+
+    What the API tells to be left of the hour's budget may be wrong: then it would hold up a run for nothing. Each
+    request uses some of the budget up, so no two good answers of an hour tell the same number, in whichever order they
+    come. A number that comes twice in a row, with no refusal in between, proves wrong and is not heeded; any other is
+    heeded again. That nothing is left holds the next request for a moment only: the API refuses it, and says until
+    when, or it answers, and the number will have changed or be proved wrong.
 
     Attributes:
         passed: Requests let through so far.
@@ -53,7 +65,9 @@ class Gate:
         self._span = at_once / requests_per_second + _SLACK_SECONDS
         self._pace = self._span / at_once / 2
         self._apart = self._pace
-        self._longest_wait = longest_wait
+        self._is_slow = False
+        self._told: int | None = None
+        self._longest_apart = min(longest_wait, _LONGEST_APART_SECONDS)
         self._max_requests = max_requests
         self._recent: deque[float] = deque(maxlen=at_once)
         self._held_until = 0.0
@@ -87,6 +101,7 @@ class Gate:
 
     def hold(self, seconds: float) -> bool:
         """Let nothing through for some seconds, and return whether that is news: requests under way may all say so."""
+        self._told = None  # who refuses may have told the truth
         with self._holding:
             more = seconds - self.held_for
             if more <= 0:
@@ -100,23 +115,27 @@ class Gate:
         The API doesn't tell when the hour ends. So a small rest is spread over a whole one: then it lasts in any case.
         """
         now = time.monotonic()
-        is_slow = self._apart > self._pace
         if limit is None or remaining is None:
             if now > self._known_until:
-                self._apart = self._pace
+                self._is_slow, self._apart = False, self._pace
             return
         self._known_until = now + _MEMORY_SECONDS
-        if remaining > limit * _SHARE_TO_SPARE * (1 + is_slow):  # answers may come in another order
+        is_wrong, self._told = remaining == self._told, remaining
+        if remaining > limit * _SHARE_TO_SPARE * (1 + self._is_slow):  # answers may come in another order
+            self._is_slow, self._apart = False, self._pace
+        elif is_wrong:
             self._apart = self._pace
-            return
-        self._apart = max(self._pace, min(_HOUR_SECONDS / max(remaining, 1), self._longest_wait))
-        if not is_slow and self._apart > self._pace:
-            logger.warning(
-                "%d of %d requests are left of the API's budget for this hour: one every %.1f s now.",
-                remaining,
-                limit,
-                self._apart,
-            )
+        else:
+            spread = _HOUR_SECONDS / remaining if remaining else _PROBE_SECONDS
+            self._apart = max(self._pace, min(spread, self._longest_apart))
+            if not self._is_slow and self._apart > self._pace:
+                self._is_slow = True
+                logger.warning(
+                    "%d of %d requests are left of the API's budget for this hour: one every %.1f s now.",
+                    remaining,
+                    limit,
+                    self._apart,
+                )
 
     def _seconds_to_wait(self) -> float:
         """Return the seconds until the next request may pass; not above 0 if it may now."""

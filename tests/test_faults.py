@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,11 +47,15 @@ LOGS = [{"id": f"log-{number}", "log_time": f"2026-01-01T00:00:0{9 - number}Z"} 
 IDS = [log["id"] for log in LOGS]
 
 
+def older(connection: Connection) -> list[dict[str, str]]:
+    """Return what a request asks for."""
+    limit, before = int(connection.query["limit"]), connection.query.get("before", "9999-12-31T00:00:00Z")
+    return [log for log in LOGS if datetime.fromisoformat(log["log_time"]) < datetime.fromisoformat(before)][:limit]
+
+
 def serve(connection: Connection) -> None:
     """Answer as the API does."""
-    limit, before = int(connection.query["limit"]), connection.query.get("before", "9999-12-31T00:00:00Z")
-    older = [log for log in LOGS if datetime.fromisoformat(log["log_time"]) < datetime.fromisoformat(before)]
-    answer({"logs": older[:limit]})(connection)
+    answer({"logs": older(connection)})(connection)
 
 
 WHOLE = head_and_body({"logs": LOGS})
@@ -331,6 +336,26 @@ def test_a_wait_that_is_too_long_ends_the_run(run_against: RunAgainst, form: str
         second = run_against(server, page_size=2, state=first.state)
     assert second.exit_code == 0
     assert sorted(first.ids + second.ids) == IDS
+
+
+@pytest.mark.parametrize(("remaining", "max_wait_seconds", "pause"), [("0", 900, 2), ("3", 1, 1)])
+def test_a_budget_that_is_told_to_be_used_up_and_is_not_costs_a_moment(
+    run_against: RunAgainst, remaining: str, max_wait_seconds: int, pause: float
+) -> None:
+    times: list[float] = []
+    headers = {"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": remaining}
+
+    def agree(connection: Connection) -> None:
+        times.append(time.monotonic())
+        answer({"logs": older(connection)}, headers=headers)(connection)
+
+    with RawServer(agree) as server:
+        run = run_against(server, page_size=2, max_wait_seconds=max_wait_seconds)
+    assert (run.exit_code, run.ids) == (0, IDS)
+    first, *others = [later - earlier for earlier, later in pairwise(times)]
+    assert pause - 0.1 < first < pause + 1
+    assert sum(others) < 1.5  # the others may have begun to wait for the first
+    assert f"{remaining} of 5000 requests are left" in run.stderr
 
 
 @pytest.mark.parametrize("status", [200, 403, 429])

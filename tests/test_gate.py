@@ -145,8 +145,59 @@ def test_it_goes_on_fast_once_the_api_says_nothing_of_a_budget_any_more(
     assert caplog.messages == ["100 of 5000 requests are left of the API's budget for this hour: one every 36.0 s now."]
 
 
-def test_the_slowest_pace_is_the_longest_wait_that_is_wanted(clock: Clock) -> None:
-    gate = open_gate(longest_wait=5)
-    gate.heed(limit=5_000, remaining=0)
+@pytest.mark.parametrize(("longest_wait", "pace"), [(5, 5), (60, 60), (900, 60)])
+def test_the_slowest_pace_is_one_a_minute_or_the_longest_wait_that_is_wanted(
+    clock: Clock, longest_wait: float, pace: float
+) -> None:
+    gate = open_gate(longest_wait=longest_wait)
+    gate.heed(limit=5_000, remaining=1)
     first, second = passes(gate, clock, 2)
-    assert second - first == 5
+    assert second - first == pace
+
+
+def told_after_each(gate: Gate, clock: Clock, numbers: list[int]) -> list[float]:
+    """Return the seconds from each answer to the next request, where answers tell these numbers."""
+    gate.enter()
+    pauses = []
+    for number in numbers:
+        gate.heed(limit=5_000, remaining=number)
+        answered = clock.now
+        gate.enter()
+        pauses.append(clock.now - answered)
+    return pauses
+
+
+@pytest.mark.parametrize("number", [0, 1, 3, 499])
+def test_a_small_rest_that_never_falls_slows_one_request_down_and_no_more(
+    clock: Clock, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    first, *others = told_after_each(open_gate(rate=100), clock, [number] * 100)
+    assert first == pytest.approx(min(60, 3_600 / number) if number else 2)
+    assert max(others) < 0.2
+    assert len(caplog.messages) == 1
+
+
+def test_a_rest_that_changes_again_is_heeded_again(clock: Clock) -> None:
+    told = [0, 0, 0, 100, 100, 99, 0, 0, 4_000, 0]
+    pauses = told_after_each(open_gate(), clock, told)
+    assert [round(pause) for pause in pauses] == [2, 0, 0, 36, 0, 36, 2, 0, 0, 2]
+
+
+def test_a_rest_of_nothing_that_a_refusal_proves_right_is_heeded_again(clock: Clock) -> None:
+    gate = open_gate()
+    assert told_after_each(gate, clock, [0]) == [2]
+    gate.hold(7)
+    assert [round(pause) for pause in told_after_each(gate, clock, [0, 0])] == [2, 0]
+
+
+def test_a_rest_that_falls_is_heeded_though_answers_come_in_another_order(clock: Clock) -> None:
+    told = [103, 100, 101, 99, 102, 98, 95, 97, 96, 94]
+    assert all(30 < pause < 40 for pause in told_after_each(open_gate(), clock, told))
+
+
+def test_answers_that_were_under_way_together_prove_a_rest_of_nothing_wrong_as_well(clock: Clock) -> None:
+    gate = open_gate()
+    for _ in range(8):
+        gate.heed(limit=5_000, remaining=0)
+    times = passes(gate, clock, 3)
+    assert times[-1] - times[0] < 0.3
