@@ -10,13 +10,14 @@ import json
 import math
 import re
 from codecs import BOM_UTF8
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
+from requests.utils import parse_header_links
 
 from tap_connector_logs.errors import (
     BlockedError,
@@ -78,12 +79,14 @@ class Answer:
         server_time: The server's clock at the answer, as the end of the second that it tells; the client's clock
             where it tells none. An instant.
         limit: How many entries were asked for at the most; 0 for a list that knows no limit.
+        more: What it says of more entries: addresses of the next page, tokens, or that there are any.
     """
 
     entries: list[dict[str, Any]]
     total: int | None
     server_time: int
     limit: int = 0
+    more: Sequence[object] = ()
 
 
 def read_answer(
@@ -116,13 +119,22 @@ def read_answer(
             f"'{_beginning(content) or 'nothing'}'.",
             may_pass=True,
         )
-    total = body.get("count")
+    links = parse_header_links(headers.get("Link", ""))
     return Answer(
         [entry if isinstance(entry, dict) else {"entry": entry} for entry in entries],
-        total if isinstance(total, int) else None,
+        max((total for total in _said(body, "count", "total") if isinstance(total, int)), default=None),
         instant_of(date) + SECOND,
         limit,
+        [link["url"] for link in links if link.get("rel") == "next"]
+        + list(_said(body, "next", "next_page", "has_more", "truncated")),
     )
+
+
+def _said(body: Mapping[str, Any], *names: str) -> Iterator[Any]:
+    """Yield what an answer says of itself under some names, wherever answers say such things."""
+    for place in (body, *map(body.get, ("meta", "pagination", "links"))):
+        if isinstance(place, dict):
+            yield from filter(None, map(place.get, names))
 
 
 def decode(content: bytes) -> Any:

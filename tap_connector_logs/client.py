@@ -9,7 +9,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from tap_connector_logs.exchange import Exchange
 from tap_connector_logs.gate import Gate
 from tap_connector_logs.instants import format_instant
 from tap_connector_logs.limits import Limits
+from tap_connector_logs.listing import Listing
 from tap_connector_logs.settings import Settings
 from tap_connector_logs.waits import Waits
 
@@ -108,28 +109,31 @@ class Client:
         return self._waits.seconds
 
     def list_connectors(self) -> Answer:
-        """Return the connectors of the team that the credential may see.
+        """Return the connectors of the team that the credential may see, on however many pages.
 
         Raises:
             CredentialError: Also if the credential has no access to the team.
         """
-        try:
-            answer = self._get(_Request("the list of the team's connectors", self._connectors_url, "connectors"))
-        except ConnectorError as error:  # what is refused here is no connector but the team
-            raise CredentialError(
-                error.message,
-                status=error.status,
-                code=error.code,
-                request_id=error.request_id,
-                retry_after=error.retry_after,
-            ) from error
-        if answer.total is not None and answer.total > len(answer.entries):
-            logger.warning(
-                "The API lists %d of the team's %d connectors. To read the others, name them in connector_identifiers.",
-                len(answer.entries),
-                answer.total,
-            )
-        return answer
+        listing = Listing(self._connectors_url)
+        url: str | None = self._connectors_url
+        while url is not None:
+            try:
+                answer = self._get(_Request("the list of the team's connectors", url, "connectors"))
+            except ConnectorError as error:
+                if url != self._connectors_url:
+                    listing.rest = f", on a page that it refuses with HTTP {error.status}"
+                    break
+                raise CredentialError(  # what is refused here is no connector but the team
+                    error.message,
+                    status=error.status,
+                    code=error.code,
+                    request_id=error.request_id,
+                    retry_after=error.retry_after,
+                ) from error
+            url = listing.take(url, answer)
+        if listing.doubt:
+            logger.warning(listing.doubt)
+        return replace(answer, entries=listing.entries)
 
     def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
         """Return the newest logs of a connector, of those before an instant.

@@ -123,7 +123,7 @@ class TapConnectorLogs(Tap):
 
     @cached_property
     def connectors(self) -> list[dict[str, Any]]:
-        """The connectors of the team, as the API lists them, from one request."""
+        """The connectors of the team, as the API lists them, asked for once."""
         return self.client.list_connectors().entries
 
     @cached_property

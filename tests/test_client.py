@@ -573,6 +573,175 @@ def test_the_team_is_what_is_refused_when_the_list_of_connectors_is() -> None:
     assert "Not your team" in str(caught.value)
 
 
+# The list of connectors
+
+PLACE = "/v1/teams/936506/connector_builder/connectors"
+ADVICE = "To read the others, name them in connector_identifiers."
+
+
+def page(*names: object, headers: Any = None, **fields: Any) -> Behaviour:
+    return answer({"connectors": [{"connector_identifier": name} for name in names], **fields}, headers=headers)
+
+
+def listed(client: Client) -> list[object]:
+    return [entry["connector_identifier"] for entry in client.list_connectors().entries]
+
+
+def goes_on(form: str, address: str) -> Behaviour:
+    """Answer with a page that says in some form where the next one is."""
+    match form:
+        case "a header":
+            return page("A", "B", headers={"Link": f'<{address}>; rel="next", </?page=9>; rel="last"'})
+        case "links.next":
+            return page("A", "B", links={"next": address, "prev": None})
+        case "meta.next_page":
+            return page("A", "B", meta={"next_page": address}, has_more=True)
+        case "pagination.next":
+            return page("A", "B", pagination={"next": address})
+        case "next":
+            return page("A", "B", next=address, next_page=2)
+        case _:
+            return page("A", "B", next_page=address)
+
+
+FORMS = ["a header", "links.next", "meta.next_page", "pagination.next", "next", "next_page"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("address", [f"{PLACE}?page=2", f"URL{PLACE}?page=2", "?page=2", "connectors?page=2"])
+def test_a_list_of_connectors_is_followed_to_its_end(form: str, address: str, caplog: pytest.LogCaptureFixture) -> None:
+    def begin(connection: Connection) -> None:
+        goes_on(form, address.replace("URL", server.url))(connection)
+
+    with RawServer(begin, page("B", "C", count=3, next=None, has_more=False)) as server:
+        client = client_of(server)
+        assert listed(client) == ["A", "B", "C"]
+    targets = [request.split(" ")[1] for request in server.requests]
+    assert targets == [PLACE, f"{PLACE}?page=2"]
+    assert all(f"\r\nAuthorization: Bearer {CREDENTIAL}\r\n" in request for request in server.requests)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:{elsewhere}/",
+        "//127.0.0.1:{elsewhere}/",
+        "http://localhost:{here}/",
+        "https://127.0.0.1:{here}/",
+        "http://127.0.0.1/",
+        "http://127.0.0.1:{here}@127.0.0.1:{elsewhere}/",
+        "http://127.0.0.1:{elsewhere}\\@127.0.0.1:{elsewhere}/",
+        "http://127.0.0.1:nowhere/",
+        "http://[::1/",
+    ],
+)
+def test_a_list_of_connectors_is_followed_nowhere_else(
+    form: str, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def begin(connection: Connection) -> None:
+        goes_on(form, place)(connection)
+
+    with RawServer(page("C")) as elsewhere, RawServer(begin, page("C")) as server:
+        here, there = (each.url.rpartition(":")[2] for each in (server, elsewhere))
+        place = address.format(here=here, elsewhere=there)
+        assert listed(client_of(server)) == ["A", "B"]
+        assert (len(server.requests), elsewhere.connections) == (1, 0)
+    (line,) = caplog.messages
+    assert line.startswith("The API lists 2 connectors and says that the list goes on at ")
+    assert line.endswith(f", where the credential is not sent. {ADVICE}")
+
+
+def test_whatever_an_address_holds_beside_scheme_host_and_port_is_asked_for_in_ones_own_words() -> None:
+    def begin(connection: Connection) -> None:
+        port = server.url.rpartition(":")[2]
+        page("A", next=f"HTTP://somebody:something@127.0.0.1:{port}//elsewhere/x?page=2#3")(connection)
+
+    with RawServer(begin, page("B")) as server:
+        assert listed(client_of(server)) == ["A", "B"]
+    head = server.requests[1]
+    assert head.startswith("GET //elsewhere/x?page=2 HTTP/1.1\r\n")
+    assert f"\r\nHost: {server.url.removeprefix('http://')}\r\n" in head
+    assert "somebody" not in head
+    assert f"\r\nAuthorization: Bearer {CREDENTIAL}\r\n" in head
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"has_more": True},
+        {"next_page": 2},
+        {"next": "eyJwYWdlIjogMn0="},
+        {"meta": {"truncated": 1}},
+        {"links": {"next": {"href": "?page=2"}}},
+        {"pagination": {"has_more": True}, "next": None},
+    ],
+)
+def test_a_list_that_goes_on_without_an_address_is_told_in_one_line(
+    fields: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    with RawServer(page("A", **fields)) as server:
+        assert listed(client_of(server)) == ["A"]
+    assert len(server.requests) == 1
+    assert caplog.messages == [f"The API lists 1 connectors and says that the list goes on. {ADVICE}"]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"count": 3}, {"total": 3}, {"count": 1, "meta": {"total": 3}}, {"pagination": {"count": 3, "total": 1}}]
+)
+def test_a_list_shorter_than_its_total_is_told_in_one_line(
+    fields: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    with RawServer(page("A", "B", "A", has_more=True, **fields)) as server:
+        assert listed(client_of(server)) == ["A", "B"]
+    assert caplog.messages == [f"The API lists 2 of the team's 3 connectors and says that the list goes on. {ADVICE}"]
+
+
+def test_a_total_is_compared_with_all_pages(caplog: pytest.LogCaptureFixture) -> None:
+    with RawServer(page("A", total=3, next="?page=2"), page("B", total=3)) as server:
+        assert listed(client_of(server)) == ["A", "B"]
+    assert caplog.messages == [f"The API lists 2 of the team's 3 connectors. {ADVICE}"]
+
+
+def test_pages_that_come_again_end_the_list(caplog: pytest.LogCaptureFixture) -> None:
+    with RawServer(page("A", next="?page=1"), page("B", next=PLACE)) as server:  # a circle
+        assert listed(client_of(server)) == ["A", "B"]
+    assert len(server.requests) == 2
+    with RawServer(page("A", next="?page=1"), page("A", next="?page=2")) as server:  # no heed is paid to the address
+        assert listed(client_of(server)) == ["A"]
+    assert len(server.requests) == 2
+    assert caplog.messages == []
+
+
+def test_an_empty_page_is_none_that_comes_again() -> None:
+    with RawServer(page(next="?page=1"), page(next="?page=2"), page("A")) as server:
+        assert listed(client_of(server)) == ["A"]
+
+
+def test_a_list_without_an_end_is_followed_for_a_hundred_pages(caplog: pytest.LogCaptureFixture) -> None:
+    def go_on(connection: Connection) -> None:
+        number = len(server.requests)
+        page(f"U{number}", next=f"?page={number}")(connection)
+
+    with RawServer(go_on) as server:
+        assert len(listed(client_of(server))) == len(server.requests) == 100
+    assert caplog.messages == [f"The API lists 100 connectors and says that the list goes on after 100 pages. {ADVICE}"]
+
+
+def test_a_page_that_is_refused_is_told_and_is_no_matter_of_the_credential(caplog: pytest.LogCaptureFixture) -> None:
+    with RawServer(page("A", next="/a+token=="), refusal(404, "NOT_FOUND")) as server:
+        assert listed(client_of(server)) == ["A"]
+    assert caplog.messages == [
+        f"The API lists 1 connectors and says that the list goes on, on a page that it refuses with HTTP 404. {ADVICE}"
+    ]
+
+
+def test_a_connector_that_is_listed_twice_counts_once_and_one_without_an_identifier_is_kept() -> None:
+    with RawServer(page("A", None, "A", ["x"], {}, None, 5, "5")) as server:
+        assert listed(client_of(server)) == ["A", None, ["x"], {}, 5]
+
+
 def test_an_empty_error_beside_the_list_is_none() -> None:
     with RawServer(answer({"logs": LOGS, "error": None})) as server:
         assert read(client_of(server)) == LOGS

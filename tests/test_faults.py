@@ -500,8 +500,48 @@ def test_a_list_of_connectors_that_is_neither_whole_nor_clean(run_against: RunAg
         run = run_against(server, connector_identifiers=None)
         assert len(server.requests) == 2
     assert (run.exit_code, run.ids) == (0, IDS)
-    assert "The API lists 4 of the team's 5 connectors." in run.stderr
+    assert "The API lists 3 of the team's 5 connectors. To read the others, name them in" in run.stderr
     assert "2 listed connectors have no usable identifier" in run.stderr
+
+
+@pytest.mark.parametrize("form", ["header", "body"])
+def test_a_list_of_connectors_on_several_pages_is_followed(run_against: RunAgainst, form: str) -> None:
+    pages = {"": ("A", "2"), "2": ("B", "3"), "3": ("C", "")}
+
+    def serve_all(connection: Connection) -> None:
+        if "limit" in connection.query:
+            serve(connection)
+            return
+        name, following = pages[connection.query.get("page", "")]
+        address = f"/v1/teams/1/connector_builder/connectors?page={following}" if following else None
+        headers = {"Link": f'<{server.url}{address}>; rel="next"'} if address and form == "header" else {}
+        listed = {"count": 3, "connectors": [{"connector_identifier": name}]}
+        answer(listed | ({"next_page": address} if form == "body" else {}), headers=headers)(connection)
+
+    with RawServer(serve_all) as server:
+        run = run_against(server, connector_identifiers=None)
+    assert run.exit_code == 0
+    assert {record["connector_identifier"] for record in run.records()} == {"A", "B", "C"}
+    assert "WARNING" not in run.stderr
+
+
+REST: dict[str, tuple[dict[str, Any], str]] = {
+    "another host": ({"next": "https://elsewhere.invalid/?page=2"}, " at https://elsewhere.invalid/?page=2, where"),
+    "a number": ({"next_page": 2}, "."),
+    "a token": ({"next_page": "eyJwYWdlIjogMn0="}, "."),
+    "more": ({"meta": {"has_more": True}}, "."),
+}
+
+
+@pytest.mark.parametrize("form", REST)
+def test_a_list_of_connectors_that_goes_on_where_nobody_asks_is_told_once(run_against: RunAgainst, form: str) -> None:
+    fields, words = REST[form]
+    with RawServer(answer({"connectors": [{"connector_identifier": "A"}], **fields}), serve) as server:
+        run = run_against(server, connector_identifiers=None)
+    assert (run.exit_code, run.ids) == (0, IDS)
+    (line,) = [line for line in run.stderr.splitlines() if "WARNING" in line]
+    assert f"The API lists 1 connectors and says that the list goes on{words}" in line
+    assert "To read the others, name them in connector_identifiers." in line
 
 
 # Histories that change, and clocks that differ
