@@ -80,6 +80,7 @@ class Answer:
             where it tells none. An instant.
         limit: How many entries were asked for at the most; 0 for a list that knows no limit.
         more: What it says of more entries: addresses of the next page, tokens, or that there are any.
+        is_cut_short: Whether it says that it leaves out some of what was asked for.
     """
 
     entries: list[dict[str, Any]]
@@ -87,6 +88,7 @@ class Answer:
     server_time: int
     limit: int = 0
     more: Sequence[object] = ()
+    is_cut_short: bool = False
 
 
 def read_answer(
@@ -127,6 +129,7 @@ def read_answer(
         limit,
         [link["url"] for link in links if link.get("rel") == "next"]
         + list(_said(body, "next", "next_page", "has_more", "truncated")),
+        is_cut_short=any(_said(body, "truncated")),
     )
 
 

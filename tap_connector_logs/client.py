@@ -97,6 +97,7 @@ class Client:
         self._longest_wait = settings.max_wait_seconds
         self._exchange = Exchange(settings)
         self._limits = Limits()
+        self._cut_short: set[str] = set()
 
     @property
     def requests_made(self) -> int:
@@ -150,7 +151,7 @@ class Client:
         url = f"{self._connectors_url}/{connector_identifier}/logs"
         request = _Request(what, url, "logs", connector_identifier, limit, before)
         try:
-            return self._get(request)
+            answer = self._get(request)
         except TapError as error:
             if error.fewer_may_help and request.limit < limit:
                 error.advice += (
@@ -158,6 +159,20 @@ class Client:
                     "how many to begin."
                 )
             raise
+        if answer.is_cut_short:
+            self._tell_cut_short(connector_identifier)
+        return answer
+
+    def _tell_cut_short(self, connector_identifier: str) -> None:
+        """Tell once of a connector that answers leave out some of its logs."""
+        with self._counting:
+            if connector_identifier in self._cut_short:
+                return
+            self._cut_short.add(connector_identifier)
+        logger.warning(
+            "Connector %s: the API says that its answer is cut short. What it leaves out is asked for next.",
+            connector_identifier,
+        )
 
     def _get(self, request: _Request) -> Answer:
         """Make a request, as often as it takes."""

@@ -742,6 +742,28 @@ def test_a_connector_that_is_listed_twice_counts_once_and_one_without_an_identif
         assert listed(client_of(server)) == ["A", None, ["x"], {}, 5]
 
 
+# Answers that are cut short
+
+
+@pytest.mark.parametrize("fields", [{"truncated": True}, {"truncated": "yes"}, {"meta": {"truncated": 1}}])
+def test_an_answer_that_is_cut_short_is_told_once_for_each_connector(
+    fields: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    with RawServer(answer({"logs": LOGS, **fields})) as server:
+        client = client_of(server)
+        for name in ("T3S70", "T3S71", "T3S70"):
+            assert client.list_logs(name, limit=1000, before=None).entries == LOGS
+    told = [line for line in caplog.messages if "says that its answer is cut short" in line]
+    assert [line.partition(":")[0] for line in told] == ["Connector T3S70", "Connector T3S71"]
+
+
+@pytest.mark.parametrize("fields", [{"truncated": False}, {"truncated": None}, {"meta": None}, {"meta": {"more": 1}}])
+def test_an_answer_that_is_whole_is_not_told(fields: dict[str, object], caplog: pytest.LogCaptureFixture) -> None:
+    with RawServer(answer({"logs": LOGS, **fields})) as server:
+        assert read(client_of(server)) == LOGS
+    assert caplog.messages == []
+
+
 def test_an_empty_error_beside_the_list_is_none() -> None:
     with RawServer(answer({"logs": LOGS, "error": None})) as server:
         assert read(client_of(server)) == LOGS

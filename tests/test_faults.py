@@ -544,6 +544,18 @@ def test_a_list_of_connectors_that_goes_on_where_nobody_asks_is_told_once(run_ag
     assert "To read the others, name them in connector_identifiers." in line
 
 
+def test_answers_that_are_cut_short_are_told_once_for_each_connector(run_against: RunAgainst) -> None:
+    def cut_short(connection: Connection) -> None:
+        answer({"logs": older(connection), "truncated": True})(connection)
+
+    with RawServer(cut_short) as server:
+        run = run_against(server, connector_identifiers=["A", "B"], page_size=2)
+    assert (run.exit_code, sorted(run.ids)) == (0, sorted(IDS * 2))
+    told = [line for line in run.stderr.splitlines() if "says that its answer is cut short" in line]
+    assert len(told) == 2
+    assert all("WARNING" in line for line in told)
+
+
 # Histories that change, and clocks that differ
 
 
