@@ -125,9 +125,9 @@ class Shelf:
         if switches.order == "time":
             return newest_first(self._instants, first, end, switches, turn)
         lag = int(switches.lag_seconds * SECOND)
-        places = sorted(range(first, end), key=lambda place: self._arrival(place, lag))
-        arrivals = [self._arrival(place, lag) for place in places]
-        return (places[rank] for rank in newest_first(arrivals, 0, len(places), switches, turn))
+        arrived = sorted((self._arrival(place, lag), place) for place in range(first, end))
+        arrivals = [arrival for arrival, _ in arrived]
+        return (arrived[rank][1] for rank in newest_first(arrivals, 0, end - first, switches, turn))
 
     def _arrival(self, place: int, lag: int) -> int:
         """Return when a log becomes visible; what is added by hand knows no lag."""
