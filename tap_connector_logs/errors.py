@@ -41,7 +41,11 @@ class ExitCode(IntEnum):
     )
     WRONG_INPUT = 64, "wrong settings, state, catalog or command line", "change what the last line says"
     UNREADABLE_ANSWERS = 65, "answers that can't be understood", "try later; if it goes on, the API has changed"
-    UNREACHABLE = 69, "the API can't be reached, after all retries", "try later"
+    UNREACHABLE = (
+        69,
+        "the API can't be reached or fails, or something before it refuses, after all retries",
+        "try later; if it goes on, do what the last line says",
+    )
     RATE_LIMITED = (
         75,
         "the rate limit asks for a longer wait than `max_wait_seconds`",

@@ -92,7 +92,10 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=MOST_LOGS_PER_REQUEST),
         default=MOST_LOGS_PER_REQUEST,
         title="Page size",
-        description="Logs to ask for in one request.",
+        description=(
+            "Logs to ask for in one request. Of a connector for which the API does not manage as many, fewer are asked "
+            "for."
+        ),
     ),
     th.Property(
         "concurrency",
@@ -123,8 +126,8 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         default=900,
         title="Longest wait",
         description=(
-            "Longest wait in seconds that the API may ask for with `Retry-After`. If it asks for more, the run ends "
-            "with exit code 75, and the next one goes on."
+            "Longest wait in seconds that the API may ask for with `Retry-After`. If it asks for more, the run ends, "
+            "with exit code 75 where it is for a rate limit, and the next one goes on."
         ),
     ),
     th.Property(
