@@ -103,12 +103,15 @@ def example_state() -> str:
         intervals=[Interval(_instant("2025-01-01T00:00:00Z"), _instant("2025-01-02T12:00:00Z"))],
         seams=[
             Seam(
-                since=_instant("2025-01-03T09:20:00.500000Z"),
+                since=_instant("2025-01-03T09:20:00Z"),
                 newest=_instant("2025-01-03T09:30:00.500000Z"),
-                digests=[digest("123-foo"), digest("122-foo")],
+                latest=_instant("2099-01-01T00:00:00Z"),
+                known=[(0, digest(b"123-foo")), (0, digest(b"122-foo"))],
             )
         ],
-        undated=[digest("121-foo")],
+        early={digest(b"121-foo"): 0},
+        begins=_instant("2025-01-03T09:25:00Z"),
+        is_behind=True,
     )
     state: TapState = {}
     Bookmarks(state).save(936506, "T3S70", backlog)

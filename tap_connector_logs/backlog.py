@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
-from tap_connector_logs.instants import BEGINNING, END, FIRST
+from tap_connector_logs.instants import BEGINNING, END, FIRST, SECOND, floor_to
 
 DIGEST_BYTES = 6
-"""What an id takes in the state. It is compared with logs that arrive late alone: one log in a hundred billion of
+"""What a log takes in the state. It is compared with logs that are shown again alone: one log in a hundred billion of
 those may meet the digest of another."""
 
-MOST_DIGESTS = 1_900
-"""Ids that are kept for one connector: they take below 15 KiB of its state, which else is small."""
+MAX_DIGESTS = 1_900
+"""Logs that are known of one connector: they take below 15 KiB of its state, which else is small."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,9 +38,9 @@ def without(intervals: Iterable[Interval], gone: Interval) -> list[Interval]:
     return sorted((piece for piece in left if piece.since < piece.until), reverse=True)
 
 
-def digest(log_id: str) -> bytes:
-    """Return the bytes that stand for an id."""
-    return blake2b(log_id.encode(), digest_size=DIGEST_BYTES).digest()
+def digest(content: bytes) -> bytes:
+    """Return the bytes that stand for a log."""
+    return blake2b(content, digest_size=DIGEST_BYTES).digest()
 
 
 @dataclass(slots=True)
@@ -48,32 +48,41 @@ class Seam:
     """The newest stretch of time that a run delivered. The next run reads it again, for logs that come late.
 
     Attributes:
-        since: Oldest instant of the stretch: every id delivered between here and `newest` is known.
-        newest: Newest instant delivered in it, be it after the server's clock.
-        digests: What stands for the ids delivered in it, newest first.
+        since: Oldest instant of the stretch: every log delivered from here on is known.
+        newest: Newest instant delivered in it, but for those of the future.
+        latest: Newest instant delivered in it, be it of the future.
+        known: Instants and digests of the logs delivered in it. The instants are `latest` where nobody remembers them.
+        is_of_ids: Whether the digests are those of ids alone, as version 0.1.0 made them.
     """
 
     since: int
     newest: int
-    digests: list[bytes] = field(default_factory=list)
+    latest: int
+    known: list[tuple[int, bytes]] = field(default_factory=list)
+    is_of_ids: bool = False
+
+    @property
+    def digests(self) -> list[bytes]:
+        """What stands for the logs delivered in it."""
+        return [key for _, key in self.known]
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether there was no room for the ids of this stretch."""
-        return self.since > self.newest
+        """Whether there was no room for the logs of this stretch."""
+        return self.since > self.latest
 
     def meets(self, interval: Interval) -> bool:
         """Return whether reading the interval can bring an entry of this stretch again."""
-        return interval.since <= self.newest and self.since < interval.until
+        return interval.since <= self.latest and self.since < interval.until
 
-    def add(self, place: int, key: bytes) -> None:
-        """Remember an id delivered at an instant, newest first; a full stretch ends above that instant."""
-        if place < self.since:
-            return
-        if len(self.digests) == MOST_DIGESTS:
-            self.since = place + 1
-        else:
-            self.digests.append(key)
+    def add(self, found: Sequence[tuple[int, bytes]]) -> None:
+        """Remember logs by their instant and digest; a full stretch begins above the newest that has no room."""
+        self.known += [(instant, key) for instant, key in found if instant >= self.since]
+        self.latest = max(self.latest, *(instant for instant, _ in found))
+        if len(self.known) > MAX_DIGESTS:
+            self.known.sort(reverse=True)
+            self.since = self.known[MAX_DIGESTS][0] + 1
+            self.known = [(instant, key) for instant, key in self.known if instant >= self.since]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +90,22 @@ class Delivery:
     """What a page of one connector is to its backlog, once it is delivered.
 
     Attributes:
-        covered: The time that is read for good then.
-        newest: The newest instant delivered by then, but not after the server's clock; None if there is none.
+        covered: The time that is read for good then; None if there is none.
+        newest: The newest instant delivered by then, but for those of the future; None if there is none.
         seam: On the first page of the time since the last run, the seam that begins there.
-        at_seam: Place and digest of the ids that the next run will read again, newest first.
-        undated: Digests of entries without a time that the next page, or the next run, may bring again.
+        at_seam: Instant and digest of the logs that the next run will read again.
+        early: Instant and digest of the logs delivered ahead of the time around them, which is still to be read.
+        begins: The instant of the oldest log of all, where the page has proven it; or None.
+        is_behind: Once all the time since the last run is read, whether nothing as new as that was shown; or None.
     """
 
-    covered: Interval
+    covered: Interval | None
     newest: int | None = None
     seam: Seam | None = None
     at_seam: Sequence[tuple[int, bytes]] = ()
-    undated: Sequence[bytes] = ()
+    early: Sequence[tuple[int, bytes]] = ()
+    begins: int | None = None
+    is_behind: bool | None = None
 
 
 @dataclass(slots=True)
@@ -100,16 +113,21 @@ class Backlog:
     """The reading of one connector, from run to run.
 
     Attributes:
-        newest: Newest instant delivered, but never after the server's clock; None before the first log.
+        newest: Newest instant delivered, but for those of the future; None before the first log.
         intervals: The time still to be read, newest first, disjoint.
         seams: Where this reading meets what was delivered before, newest first.
-        undated: Digests of delivered entries without a time, which no seam has a place for.
+        early: Digests of logs delivered ahead of the time around them, which is still to be read, and their instants;
+            among them those without a time, which no seam has a place for.
+        begins: The instant of the oldest log of all, where that is known and lies in the newest seam.
+        is_behind: Whether the last run was shown nothing as new as `newest`.
     """
 
     newest: int | None = None
     intervals: list[Interval] = field(default_factory=list)
     seams: list[Seam] = field(default_factory=list)
-    undated: list[bytes] = field(default_factory=list)
+    early: dict[bytes, int] = field(default_factory=dict)
+    begins: int | None = None
+    is_behind: bool = False
     _end: int = field(default=END, init=False)
 
     @property
@@ -129,7 +147,13 @@ class Backlog:
             The time since the last run, or None if it lies after `end`.
         """
         self._end = end
-        since = start if self.newest is None else max(start, self.newest - lookback)
+        since = start
+        if self.newest is not None:
+            since = max(start, self.newest - lookback)
+            second = floor_to(since, SECOND)
+            # From a whole second, which every server reads in the same way, if all from there on is known.
+            if second >= start and any(seam.since <= second for seam in self.seams):
+                since = second
         self.intervals = without(self.intervals, Interval(BEGINNING, start))
         if since >= end:
             return None
@@ -138,7 +162,7 @@ class Backlog:
         return fresh
 
     def may_repeat(self, since: int) -> bool:
-        """Return whether the ids of some logs delivered from an instant on are not known any more."""
+        """Return whether some logs delivered from an instant on are not known any more."""
         knows_all = any(seam.since <= max(since, FIRST) for seam in self.seams)
         return self.newest is not None and (not knows_all or any(seam.is_forgotten for seam in self.seams))
 
@@ -146,22 +170,30 @@ class Backlog:
         """Take the time of a page off what is to be read, once all its entries are written."""
         if delivery.seam is not None:
             self.newest = delivery.newest
-            self.seams.insert(0, replace(delivery.seam, digests=[]))
-        for place, key in delivery.at_seam:
-            self.seams[0].add(place, key)
-        self.intervals = without(self.intervals, delivery.covered)
-        self.undated = list(dict.fromkeys([*delivery.undated, *(self.undated if self.intervals else ())]))
+            self.seams.insert(0, replace(delivery.seam, known=[]))
+        if delivery.at_seam:
+            self.seams[0].add(delivery.at_seam)
+        if (covered := delivery.covered) is not None:
+            self.intervals = without(self.intervals, covered)
+            kept = self.early.items() if self.intervals else ()
+            self.early = {key: at for key, at in kept if not covered.since <= at < covered.until}
+        self.early |= {key: at for at, key in delivery.early}
+        if delivery.begins is not None:
+            self.begins = delivery.begins
+        if delivery.is_behind is not None:
+            self.is_behind = delivery.is_behind
         self._make_room()
 
     def _make_room(self) -> None:
         """Keep the seam of this run, and of the older ones those still ahead, as far as the state has room."""
-        del self.undated[MOST_DIGESTS // 2 :]
+        for key in list(self.early)[: -MAX_DIGESTS // 2]:
+            del self.early[key]
         ahead = [*self.intervals, Interval(self._end, END)]
-        room = MOST_DIGESTS - len(self.undated)
+        room = MAX_DIGESTS - len(self.early)
         kept: list[Seam] = []
         for seam in self.seams:
             if kept and not any(seam.meets(interval) for interval in ahead):
                 continue
-            room -= len(seam.digests)
-            kept.append(seam if room >= 0 else Seam(seam.newest + 1, seam.newest))
+            room -= len(seam.known)
+            kept.append(seam if room >= 0 else Seam(seam.latest + 1, seam.newest, seam.latest))
         self.seams = kept

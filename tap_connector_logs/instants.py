@@ -90,3 +90,8 @@ def format_instant(instant: int) -> str:
 def ceil_to(instant: int, unit: int) -> int:
     """Return the first instant at or after `instant` that is a whole number of `unit` microseconds."""
     return -(-instant // unit) * unit
+
+
+def floor_to(instant: int, unit: int) -> int:
+    """Return the last instant at or before `instant` that is a whole number of `unit` microseconds."""
+    return instant // unit * unit

@@ -41,7 +41,7 @@ def shown(reader: Reader, client: Client) -> Iterator[None]:
 
 def describe(reader: Reader, client: Client) -> str:
     """Return what has been read, how far back in time, with how many requests, and what is waited for."""
-    parts = [f"{reader.tally.logs:,} logs"]
+    parts = [f"{reader.findings.logs:,} logs"]
     if (instant := reader.read_back_to) is not None:
         parts.append(f"back to {format_instant(instant)[:16].replace('T', ' ')}")
     parts.append(f"{client.requests_made:,} requests")

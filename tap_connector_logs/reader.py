@@ -15,14 +15,23 @@ from dataclasses import dataclass
 
 from tap_connector_logs.answers import Answer
 from tap_connector_logs.backlog import Backlog, Interval, without
-from tap_connector_logs.errors import ConnectorError, ServerError, TapError, UnreadableAnswerError
-from tap_connector_logs.instants import END, FIRST, MICROSECOND, SECOND, format_instant
-from tap_connector_logs.reading import Connector, Page, Reading, Tally
+from tap_connector_logs.errors import (
+    ConnectorError,
+    CredentialError,
+    RateLimitError,
+    ServerError,
+    TapError,
+    UnreadableAnswerError,
+)
+from tap_connector_logs.findings import Findings
+from tap_connector_logs.instants import END, FIRST, SECOND, format_instant
+from tap_connector_logs.reading import Connector, Page, Reading
 from tap_connector_logs.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_MOST_SERVER_ERRORS = 2
+_ENOUGH = 2
+"""Connectors that fail alike, with no good answer in between: then it is not they that fail."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +59,7 @@ class Reader:
     Attributes:
         failures: Connectors that could not be read, and why.
         begun: Connectors of which an answer has come.
-        tally: What has been met so far.
+        findings: What has been met so far.
         is_stopped: Whether it was stopped before its end.
     """
 
@@ -58,21 +67,31 @@ class Reader:
         """Plan the reading; `backlogs` are as the last run left them, by connector."""
         self.failures: dict[str, TapError] = {}
         self.begun: set[str] = set()
-        self.tally = Tally()
+        self.findings = Findings()
         self._settings = settings
-        self._connectors = {name: Connector.of(name, backlog) for name, backlog in backlogs.items()}
+        self._connectors = {name: Connector(name, backlog) for name, backlog in backlogs.items()}
         self._fresh = deque[Reading]()
         self._older = deque[Reading]()
+        self._set_aside = deque[Reading]()
+        self._refused: set[str] = set()
+        self._is_asking_again = False
         self._under_way: list[Reading] = []
         self.is_stopped = False
-        self._unit = MICROSECOND
-        self._server_errors = 0
+        self._failing: set[tuple[str, type[TapError]]] = set()
         self._answers = 0
+        self._waiting: dict[str, list[Reading]] = {}
         for name, backlog in backlogs.items():
-            for interval, is_fresh in self._open(name, backlog):
-                self._queue(is_fresh=is_fresh).append(
-                    Reading(self._connectors[name], interval, settings, is_fresh=is_fresh)
-                )
+            readings = [
+                Reading(self._connectors[name], interval, settings, is_fresh=is_fresh)
+                for interval, is_fresh in self._open(name, backlog)
+            ]
+            self._fresh += [reading for reading in readings if reading.is_fresh]
+            # What is older tells more once it is known how new the logs are that the API shows.
+            older = [reading for reading in readings if not reading.is_fresh]
+            if len(older) < len(readings):
+                self._waiting[name] = older
+            else:
+                self._older += older
 
     @property
     def connectors(self) -> int:
@@ -96,47 +115,60 @@ class Reader:
         if reading is None:
             return None
         self._under_way.append(reading)
-        reading.walk.learn(self._unit)  # how the server reads `before`, it does so for all
-        return Request(reading, reading.connector.identifier, reading.walk.limit, reading.walk.before, self._answers)
+        name, limit = reading.connector.identifier, self._settings.page_size
+        return Request(reading, name, limit, reading.walk.before, self._answers)
 
     def take(self, request: Request, answer: Answer) -> Page | None:
         """Take in an answer, and return what it brings to deliver, if anything."""
         reading = request.reading
         try:
-            page = reading.take(answer, self.tally)
+            page = reading.take(answer, self.findings)
         except UnreadableAnswerError as error:
             self.fail(request, error)
             return None
         self._under_way.remove(reading)
         self.begun.add(request.connector_identifier)
         self._answers += 1
-        self._server_errors = 0
-        self._unit = max(self._unit, reading.walk.unit)
+        self._failing.clear()
+        self._older += self._waiting.pop(request.connector_identifier, ())
         queue = self._queue(is_fresh=reading.is_fresh)
-        if page is None:
-            queue.appendleft(reading)  # it has to ask again, and what it learns then serves all
+        if not reading.walk.done and page.delivery.covered is None:
+            queue.appendleft(reading)  # soon it is proven: a run that stops before would ask for all of that again
         elif not reading.walk.done:
             queue.append(reading)
+        if (again := reading.again()) is not None:
+            self._older.append(again)
         return page
 
     def fail(self, request: Request, error: TapError) -> None:
         """Take in that there is no answer: the connector is left aside, or the run ends.
+
+        A refusal is the connector's own, and it is asked again when all others are done, until a second connector is
+        refused alike.
 
         Raises:
             TapError: If no connector can be read any further, for the credential, a rate limit or the network.
         """
         self._under_way.remove(request.reading)
         name = request.connector_identifier
-        if not isinstance(error, ConnectorError | UnreadableAnswerError | ServerError):
+        is_refusal = isinstance(error, CredentialError | RateLimitError)
+        if not is_refusal and not isinstance(error, ConnectorError | UnreadableAnswerError | ServerError):
             raise error
         if name in self.failures:
             return
-        self._server_errors += isinstance(error, ServerError) and request.answers_before == self._answers
-        if self._server_errors >= min(_MOST_SERVER_ERRORS, len(self._connectors)):
-            raise error  # it is not the connector that fails, but the API
-        self.failures[name] = error
-        self.begun.add(name)
-        logger.error("%s Connector %s is skipped.", error, name)
+        if (is_refusal or isinstance(error, ServerError)) and request.answers_before == self._answers:
+            self._failing.add((name, type(error)))
+        if sum(kind is type(error) for _, kind in self._failing) >= min(_ENOUGH, len(self._connectors)):
+            raise error
+        if is_refusal and not (name in self._refused and self._is_asking_again):
+            if name not in self._refused:
+                logger.warning("%s Connector %s is set aside, and asked again last.", error, name)
+            self._refused.add(name)
+            self._set_aside.append(request.reading)
+        else:
+            self.failures[name] = error
+            self.begun.add(name)
+            logger.error("%s Connector %s is skipped.", error, name)
 
     def stop(self) -> None:
         """Ask for nothing more: what is left is for the next run."""
@@ -166,9 +198,15 @@ class Reader:
         for queue in (self._fresh, self._older):
             while queue:
                 reading = queue.popleft()
-                if reading.connector.identifier not in self.failures:
+                if reading.connector.identifier in self._refused and not self._is_asking_again:
+                    self._set_aside.append(reading)
+                elif reading.connector.identifier not in self.failures:
                     return reading
         for reading in sorted(self._under_way, key=lambda reading: reading.pages_left, reverse=True):
             if reading.connector.identifier not in self.failures and (older := reading.split()):
                 return older
-        return None
+        if self._under_way or not self._set_aside:
+            return None
+        self._is_asking_again = True
+        self._older, self._set_aside = self._set_aside, deque()
+        return self._next_reading()

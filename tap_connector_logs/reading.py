@@ -7,21 +7,20 @@ intervals of a connector at the same time.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
 from tap_connector_logs.answers import Answer
-from tap_connector_logs.backlog import MOST_DIGESTS, Backlog, Delivery, Interval, Seam, digest
+from tap_connector_logs.backlog import Backlog, Delivery, Interval, Seam
+from tap_connector_logs.dedup import Delivered, Found
 from tap_connector_logs.errors import UnreadableAnswerError
-from tap_connector_logs.instants import END, FIRST, SECOND, format_instant, instant_of, moment_of, parse_moment
-from tap_connector_logs.records import has_id, log_id
+from tap_connector_logs.findings import Findings
+from tap_connector_logs.instants import END, FIRST, SECOND, floor_to, instant_of, parse_moment
+from tap_connector_logs.records import has_id, identity, log_id
 from tap_connector_logs.settings import Settings
 from tap_connector_logs.walk import Step, StuckError, Walk
-
-logger = logging.getLogger(__name__)
 
 Entry = Mapping[str, Any]
 
@@ -50,59 +49,40 @@ class Page:
     delivery: Delivery
 
 
-@dataclass(slots=True)
-class Tally:
-    """What a run has met, for its summary.
-
-    Attributes:
-        logs: Entries to deliver.
-        seams: Times that a page had to prove that it goes on where the one before it ended.
-        holes: Places where the API no longer keeps what was to be read.
-        bursts: Instants with more entries than a page, so that some can't be read.
-        without_time: Entries without a usable `log_time`.
-        without_id: Entries without a usable `id`.
-    """
-
-    logs: int = 0
-    seams: int = 0
-    holes: int = 0
-    bursts: int = 0
-    without_time: int = 0
-    without_id: int = 0
-
-
-_Found = tuple[Entry, datetime | None]
-"""An entry, and when it was."""
-
-
-@dataclass(slots=True)
 class Connector:
     """What the readings of one connector share.
 
     Attributes:
         identifier: The connector.
-        newest: The newest instant delivered so far, but never after the server's clock; None if there is none.
-        seams: Where this run meets what was delivered before.
-        undated: Digests of entries that have no time and may come again: delivered before this run, or seen at an end
-            of an interval.
+        newest: The newest instant shown so far, but for those of the future; None if there is none.
+        delivered: What of it has been delivered.
         seen: The time from the oldest to the newest entry seen in this run.
+        shown: The newest instant seen in this run, but for those of the future.
         open: Readings that are not done.
         gaps: Readings whose first page brought nothing of their interval.
+        begins: The instant of the oldest log of all, where that is known; or None.
+        known: The newest instant that was delivered before this run; None if there is none.
+        was_behind: Whether the last run was shown nothing as new as that.
+        is_disordered: Whether a page of it was out of order.
     """
 
-    identifier: str
-    newest: int | None
-    seams: list[Seam]
-    undated: set[bytes]
-    seen: Interval = field(default_factory=lambda: Interval(END, FIRST))
-    open: int = 0
-    gaps: int = 0
+    def __init__(self, identifier: str, backlog: Backlog) -> None:
+        """Take from a backlog what the readings need to know."""
+        self.identifier = identifier
+        self.newest = backlog.newest
+        self.delivered = Delivered(backlog)
+        self.seen = Interval(END, FIRST)
+        self.shown = FIRST
+        self.open = self.gaps = 0
+        self.begins = backlog.begins
+        self.known = backlog.newest
+        self.was_behind = backlog.is_behind
+        self.is_disordered = False
 
-    @classmethod
-    def of(cls, identifier: str, backlog: Backlog) -> Self:
-        """Take from a backlog what its readings need to know."""
-        known = {key for seam in backlog.seams for key in seam.digests}
-        return cls(identifier, backlog.newest, list(backlog.seams), known | set(backlog.undated))
+    @property
+    def is_behind(self) -> bool:
+        """Whether the API has shown nothing as new as the state tells of: it may be a copy that lags behind."""
+        return self.known is not None and self.shown < self.known
 
 
 class Reading:
@@ -115,7 +95,9 @@ class Reading:
         has_begun: Whether a page of it has come.
     """
 
-    def __init__(self, connector: Connector, interval: Interval, settings: Settings, *, is_fresh: bool) -> None:
+    def __init__(
+        self, connector: Connector, interval: Interval, settings: Settings, *, is_fresh: bool, is_last: bool = False
+    ) -> None:
         """Begin to read an interval.
 
         Args:
@@ -123,25 +105,26 @@ class Reading:
             interval: The interval.
             settings: The settings of the run.
             is_fresh: Whether the interval is of the time since the last run.
+            is_last: Whether another reading has skipped the interval.
         """
         self.connector = connector
-        self.walk = Walk(interval, settings.page_size)
         self.is_fresh = is_fresh
+        self.has_begun = False
         self._settings = settings
+        self._top = interval.until
         self._page_span = 0
         self._begins_seam = is_fresh and interval.until == settings.end
-        self.has_begun = False
+        may_be_empty = connector.known is None or connector.was_behind
+        self.walk = Walk(interval, expects=not (self._begins_seam and may_be_empty), is_last=is_last)
         self._is_split = False
-        self._seam_since = END
-        self._seams = [seam for seam in connector.seams if seam.meets(interval)]
-        self._known = {key for seam in self._seams for key in seam.digests}
-        self._unseen = set(self._known)
-        self._meets = [seam.newest for seam in self._seams if seam.digests and seam.newest < interval.until]
-        self._undated_before: set[bytes] = set()
+        self._seams = [seam for seam in connector.delivered.seams if seam.meets(interval)]
+        newest = {seam.newest for seam in self._seams if seam.known}
+        if is_fresh and connector.newest is not None:
+            newest.add(connector.newest)
+        self._meets = sorted(instant for instant in newest if interval.since <= instant < interval.until)
         self._oldest = END
-        self._held: list[tuple[int, Entry]] = []
-        self._at_seam = 0
-        self._burst: int | None = None
+        self._held: dict[Hashable, Found] = {}
+        self._skipped: Interval | None = None
         connector.open += 1
 
     @property
@@ -163,179 +146,154 @@ class Reading:
         since, until = self.walk.interval.since, self.walk.interval.until
         seen = self.connector.seen
         at = max((since + until) // 2, until - _REACH * (seen.until - seen.since))
-        # A seam is of one reading: that of this run is for the newest, one of a former run for whoever meets it.
-        at = min(at, self._seam_since)
-        if at <= since + self._page_span or any(seam.since < at <= seam.newest for seam in self.connector.seams):
+        # A whole second, which every server reads in the same way.
+        at = floor_to(min(at, self.connector.delivered.seam_since), SECOND)
+        if at <= since + self._page_span or any(
+            seam.since < at <= seam.latest for seam in self.connector.delivered.seams
+        ):
             return None
         older = Reading(self.connector, Interval(since, at), self._settings, is_fresh=self.is_fresh)
         self._is_split = True
-        self.connector.undated |= self._undated_before
-        self.walk.interval = Interval(at, until)
+        self.walk.leave(at)
         self._seams = [seam for seam in self._seams if seam.meets(self.walk.interval)]
-        self._known = {key for seam in self._seams for key in seam.digests}
-        self._unseen &= self._known
         self._meets = [newest for newest in self._meets if newest >= at]
         return older
 
-    def take(self, answer: Answer, tally: Tally) -> Page | None:
-        """Take in the answer to `walk.before`; return None if it has to be asked again.
+    def again(self) -> Reading | None:
+        """Return the reading of what the last page showed to be skipped; None if it is nothing."""
+        if self._skipped is None:
+            return None
+        return Reading(self.connector, self._skipped, self._settings, is_fresh=False, is_last=True)
+
+    def take(self, answer: Answer, findings: Findings) -> Page:
+        """Take in the answer to `walk.before`.
 
         Raises:
             UnreadableAnswerError: If the API's pages don't move on.
         """
-        moments = [parse_moment(entry.get("log_time")) for entry in answer.entries]
+        entries = _distinct(answer.entries)
+        moments = [parse_moment(entry.get("log_time")) for entry in entries]
         instants = [None if moment is None else instant_of(moment) for moment in moments]
+        is_full = len(answer.entries) >= (answer.limit or self._settings.page_size)
+
+        def name(at: int) -> Hashable:
+            return log_id(entries[at]), instants[at]
+
+        self.walk.is_disordered = self.connector.is_disordered
+        self.walk.begins = self.connector.begins
+        if self.walk.begins is not None and any(map(self.connector.delivered.is_new, entries, moments)):
+            self.walk.begins = None  # what has more to show must show more
         try:
-            step = self.walk.read(instants)
+            step = self.walk.read(instants, name, is_full=is_full)
         except StuckError:
             raise UnreadableAnswerError(
                 f"For the logs of connector {self.connector.identifier} the API answers with the same page whatever "
                 "`before` asks for, or with no usable log_time at all."
             ) from None
-        self._look_at(step.places)
-        self._report(step, tally)
+        self._skipped = step.skipped
+        self._look_at(step.places, answer.server_time)
+        self._note(step, findings)
         self.connector.open -= self.walk.done
-        if step.covered is None:
-            return None
-        seam = None
-        if self._begins_seam:
-            self._begins_seam = False
-            seam = self._begin_seam(step, instants, answer.server_time)
-        page = self._select(answer.entries, moments, step, step.covered, seam)
+        seam = self._begin_seam([instant for instant in instants if instant is not None], answer.server_time)
+        found = [Found(*each) for each in zip(entries, moments, step.places, step.latest, strict=True)]
+        page = self._page(found, step, seam, is_empty=not entries)
+        self._held = {key: each for key, each in self._held.items() if key in self.walk.held}
+        self._held |= {name(at): found[at] for at in step.held}
         self.connector.gaps += not self.has_begun and not self.walk.done and not step.deliver
+        self.has_begun |= step.covered is not None
         self._is_split = False
-        self.has_begun = True
-        tally.logs += len(page.entries)
-        tally.without_time += page.moments.count(None)
-        tally.without_id += len(page.entries) - sum(map(has_id, page.entries))
+        findings.logs += len(page.entries)
+        findings.without_time += page.moments.count(None)
+        findings.without_id += len(page.entries) - sum(map(has_id, page.entries))
         return page
 
-    def _look_at(self, places: Sequence[int]) -> None:
+    def _look_at(self, places: Sequence[int], server_time: int) -> None:
         """Learn how far back there are logs, and how close they lie."""
         if not places:
             return
         oldest, newest, seen = min(places), max(places), self.connector.seen
+        past = (
+            newest if newest < server_time else max((place for place in places if place < server_time), default=FIRST)
+        )
         self._oldest = min(self._oldest, oldest)
         self._page_span = newest - oldest or self._page_span
         self.connector.seen = Interval(min(seen.since, oldest), max(seen.until, newest))
+        self.connector.shown = max(self.connector.shown, past)
 
-    def _begin_seam(self, step: Step, instants: Sequence[int | None], server_time: int) -> Seam | None:
-        """Find where the next run will meet this one.
+    def _begin_seam(self, shown: Sequence[int], server_time: int) -> Seam | None:
+        """Find where the next run will meet this one, as soon as a log is shown.
 
         A log of the future must not make the next run begin in the future, and miss what is written until then.
         """
-        seen = [instant for position in step.deliver if (instant := instants[position]) is not None]
         before = [] if self.connector.newest is None else [self.connector.newest]
-        if not seen and not before:
+        past = [instant for instant in shown if instant < min(server_time, self._top)]
+        if not self._begins_seam or not (past or (before and (shown or self.walk.done))):
             return None
-        newest = max([*(min(instant, server_time) for instant in seen), *before])
+        self._begins_seam = False
+        newest = max(past + before)
         self.connector.newest = newest
-        self._seam_since = max(newest - self._settings.lookback_seconds * SECOND, FIRST)
-        return Seam(self._seam_since, max([*seen, *before]))
+        since = max(floor_to(newest, SECOND) - self._settings.lookback_seconds * SECOND, FIRST)
+        self.connector.delivered.begin_seam(since)
+        return Seam(since, newest, newest)
 
-    def _select(
-        self,
-        entries: Sequence[Entry],
-        moments: Sequence[datetime | None],
-        step: Step,
-        covered: Interval,
-        seam: Seam | None,
-    ) -> Page:
-        """Return the page without what has been delivered before."""
-        found = [(entries[position], moments[position]) for position in step.deliver]
-        spans = [(step.places[position], step.latest[position]) for position in step.deliver]
-        if step.burst is not None or step.gone is not None:  # this page need not hold all that was held back
-            shown = {log_id(entry) for entry in entries}
-            for place, entry in self._held:
-                if place >= covered.since and log_id(entry) not in shown:
-                    found.append((entry, moment_of(place)))
-                    spans.append((place, place))
-        self._held = [(step.places[position], entries[position]) for position in step.held]
-        if step.burst is not None and step.burst >= self._seam_since:
-            self._burst = step.burst
-        at_seam: dict[bytes, int] = {}
-        undated: list[bytes] = []
-        newest = max((latest for _, latest in spans), default=FIRST)
-        if self._seams or self._undated_before or None in moments or newest >= self._seam_since:
-            found, at_seam, undated = self._without_known(found, spans, covered.since)
-        if self.walk.done and self._burst is not None:  # the next run need not be shown the same of a burst as this one
-            at_seam |= dict.fromkeys(sorted(self._unseen)[: max(0, MOST_DIGESTS - self._at_seam)], self._burst)
+    def _page(self, found: Sequence[Found], step: Step, seam: Seam | None, *, is_empty: bool) -> Page:
+        """Return what of a page is new, and what it is to the backlog."""
+        delivered = self.connector.delivered
+        if step.skipped is not None:
+            delivered.skip(step.skipped)
+        sifted = delivered.sift(
+            [self._held[key] for key in step.recalled] + [found[at] for at in step.deliver],
+            cut=self.walk.interval.until,
+            until=step.until,
+            top=self._top,
+        )
+        if self.walk.done:
+            sifted.at_seam += delivered.unseen(self._seams)
+        proves = self.walk.done and is_empty and not self.connector.is_behind and self._oldest >= delivered.seam_since
+        covered = step.covered
+        if covered is not None and not self.is_fresh and self.connector.is_behind and not self.connector.was_behind:
+            until = min(covered.until, self.connector.shown + 1)
+            covered = Interval(covered.since, until) if covered.since < until else None
+        delivery = Delivery(
+            covered,
+            self.connector.newest,
+            seam,
+            sifted.at_seam,
+            sifted.early,
+            begins=self._oldest if proves and self._oldest < END else None,
+            is_behind=self.connector.is_behind if self.walk.done and self.is_fresh else None,
+        )
         return Page(
             self.connector.identifier,
-            [entry for entry, _ in found],
-            [moment for _, moment in found],
-            Delivery(covered, self.connector.newest, seam, [(place, key) for key, place in at_seam.items()], undated),
+            [each.entry for each in sifted.new],
+            [each.moment for each in sifted.new],
+            delivery,
         )
 
-    def _without_known(
-        self, found: Sequence[_Found], spans: Sequence[tuple[int, int]], cut: int
-    ) -> tuple[list[_Found], dict[bytes, int], list[bytes]]:
-        """Return what has not been delivered before.
-
-        Args:
-            found: What the page has for the interval.
-            spans: Where in time each of it stands, at the earliest and at the latest.
-            cut: From where on the page is read for good.
-
-        Returns:
-            What is new, what the next run must know of the newest time, and what it or the next page must know of
-            entries without a time.
-        """
-        new: list[_Found] = []
-        at_seam: dict[bytes, int] = {}
-        undated: list[bytes] = []
-        undated_here: set[bytes] = set()
-        for (entry, moment), (place, latest) in zip(found, spans, strict=True):
-            is_at_seam = latest >= self._seam_since
-            may_be_known = moment is None or any(seam.since <= place <= seam.newest for seam in self._seams)
-            key = digest(log_id(entry)) if is_at_seam or may_be_known else b""
-            if is_at_seam:
-                at_seam[key] = latest
-            elif moment is None and (place < cut or self.connector.newest is None):
-                undated.append(key)
-            self._unseen.discard(key)
-            is_known = key in self._known
-            if moment is None:
-                is_known = is_known or key in self.connector.undated or key in self._undated_before
-                undated_here.add(key)
-            if not is_known:
-                new.append((entry, moment))
-        self._undated_before = undated_here
-        if not self.has_begun or self.walk.done or self.connector.open > 1:  # another may be shown the same
-            self.connector.undated |= undated_here
-        self._at_seam += len(at_seam)
-        if self._at_seam > MOST_DIGESTS:  # no room for more: the seam ends above
-            self._seam_since = min(at_seam.values(), default=self._seam_since) + 1
-        return new, at_seam, undated
-
-    def _report(self, step: Step, tally: Tally) -> None:
-        """Tell the user of logs that this API can't give, or doesn't keep."""
-        tally.seams += step.proves_seam
-        connector = f"Connector {self.connector.identifier}"
-        if step.burst is not None and step.covered is not None:
-            tally.bursts += 1
-            logger.warning(
-                "%s: about %s there are more logs than the %d that the API can return for one instant. These were "
-                "delivered; the others can't be read.",
-                connector,
-                format_instant(step.burst),
-                self.walk.limit,
-            )
+    def _note(self, step: Step, findings: Findings) -> None:
+        """Tell of what the API can't give, doesn't keep, or gives in a strange way."""
+        connector, findings.seams = self.connector, findings.seams + step.proves_seam
+        if self.walk.is_disordered and not connector.is_disordered:
+            connector.is_disordered = True
+            findings.disorder(connector.identifier)
+        if step.skipped is not None:
+            findings.cut_short(connector.identifier, step.skipped.since)
+        if step.burst is not None:
+            findings.burst(connector.identifier, step.burst)
         if step.gone is not None:
-            tally.holes += 1
-            logger.warning(
-                "%s: logs of %s were removed from the API while they were read.",
-                connector,
-                format_instant(step.gone),
-            )
-        if self.walk.done:
+            findings.removal(connector.identifier, step.gone)
+        if self.walk.done and not (self._oldest == END and connector.was_behind):
             for newest in self._meets:
                 if self._oldest > newest:
-                    tally.holes += 1
-                    logger.warning(
-                        "%s: possible hole. The last log delivered was of %s, and the API keeps none that old any "
-                        "more%s. Run the tap more often.",
-                        connector,
-                        format_instant(newest),
-                        "" if self._oldest == END else f": its oldest is of {format_instant(self._oldest)}",
-                    )
+                    findings.hole(connector.identifier, newest, None if self._oldest == END else self._oldest)
+
+
+def _distinct(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Return a page without the entries that it shows once more."""
+    try:
+        if len({entry.get("id") for entry in entries}) == len(entries):
+            return entries
+    except TypeError:  # no usable id
+        pass
+    found = {identity(entry, parse_moment(entry.get("log_time"))): entry for entry in reversed(entries)}
+    return list(reversed(found.values()))

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from tap_connector_logs.instants import format_moment, parse_moment
+from tap_connector_logs.instants import format_moment, instant_of, parse_moment
 
 INT32_MAX = 2**31 - 1
 
@@ -32,6 +32,19 @@ class _MisfitError(Exception):
 def log_id(entry: Mapping[str, Any]) -> str:
     """Return the id of a log entry; one without a usable id gets one derived from its content."""
     return usable_identifier(entry.get("id")) or _derived_identifier(entry)
+
+
+def identity(entry: Mapping[str, Any], moment: datetime | None) -> bytes:
+    """Return what tells a log entry from all others: its id, its time, and what its documented fields say.
+
+    Args:
+        entry: The entry as the API sent it.
+        moment: When it was, in UTC; None if its `log_time` is unusable.
+    """
+    time = entry.get("log_time") if moment is None else instant_of(moment)
+    return msgspec.json.encode(
+        [log_id(entry), time, *(entry.get(name) for name in _LOG_COLUMNS)], order="deterministic"
+    )
 
 
 def has_id(entry: Mapping[str, Any]) -> bool:

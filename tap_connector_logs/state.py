@@ -1,16 +1,19 @@
 """The state between two runs: backlogs as the bookmarks of a Singer state, and back.
 
-    {"bookmarks": {"connector_logs": {"version": 1, "partitions": [{
+    {"bookmarks": {"connector_logs": {"version": 2, "partitions": [{
         "context": {"team_id": 936506, "connector_identifier": "T3S70"},
         "replication_key": "log_time",
         "replication_key_value": "2025-01-01T00:00:00.000000Z",
         "newest": "2025-01-02T00:00:00.000000Z",
         "backlog": [{"since": "2025-01-01T00:00:00.000000Z", "until": "2025-01-01T12:00:00.000000Z"}],
-        "seams": [{"since": "...", "newest": "...", "digests": "base64, 6 bytes an id"}]}]}}}
+        "seams": [{"since": "...", "newest": "...", "logs": "base64, 6 bytes a log"}]}]}}}
 
 `replication_key_value` is the low-water mark: a reader that knows nothing of the rest is right with it.
-`newest` and `backlog` are there only while something is left to read, `undated` (digests like those of a seam) only
-where entries without a time need it.
+`newest` and `backlog` are there only while something is left to read. Only where they are needed, there are `latest` in
+a seam (its newest instant, if that is of the future), `early` (digests of logs that were delivered ahead of the time
+around them, which is still to be read), `begins` (the instant of the oldest log of all) and `behind` (the last run was
+shown nothing as new as the run before it). Version 1 had digests of ids alone: `digests` in seams, and `undated`. They
+are understood, and stay in the bookmarks of connectors that no run has read since.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from tap_connector_logs.lines import printable
 
 STREAM = "connector_logs"
 REPLICATION_KEY = "log_time"
-VERSION = 1
+VERSION = 2
 
 
 class Bookmarks:
@@ -48,7 +51,7 @@ class Bookmarks:
         self._state = state
         stream = _object(_object(state.get("bookmarks", {}), "bookmarks").get(STREAM, {}), STREAM)
         version = stream.get("version", VERSION)
-        if version != VERSION:
+        if version not in range(1, VERSION + 1):
             raise InputError(
                 f"The state has version {printable(version)}, this tap knows version {VERSION}: a newer "
                 "tap-connector-logs wrote it. Upgrade the tap, or go back to an older state."
@@ -67,7 +70,7 @@ class Bookmarks:
         """Return the backlog of a connector; that of the whole stream, or an empty one, if it has none."""
         partition = self._partitions.get(_key(team_id, connector_identifier))
         if partition is None:
-            return replace(self._of_stream, intervals=[], seams=[])
+            return replace(self._of_stream, intervals=[], seams=[], early={})
         return _read_backlog(partition, connector_identifier)
 
     def in_turn(self, team_id: int, connector_identifiers: Iterable[str]) -> list[str]:
@@ -98,12 +101,12 @@ class Bookmarks:
     def save(self, team_id: int, connector_identifier: str, backlog: Backlog) -> None:
         """Write the backlog of a connector into the state."""
         key = _key(team_id, connector_identifier)
+        stream = self._state.setdefault("bookmarks", {}).setdefault(STREAM, {})
         if key not in self._partitions:
-            stream = self._state.setdefault("bookmarks", {}).setdefault(STREAM, {})
-            stream["version"] = VERSION
             context = {"team_id": team_id, "connector_identifier": connector_identifier}
             self._partitions[key] = {"context": context}
             stream.setdefault("partitions", []).append(self._partitions[key])
+        stream["version"] = VERSION
         partition = self._partitions[key]
         context = partition["context"]
         partition.clear()
@@ -122,17 +125,21 @@ def _write_backlog(backlog: Backlog) -> dict[str, Any]:
         if backlog.newest is not None:
             written["newest"] = format_instant(backlog.newest)
     if backlog.seams:
-        written["seams"] = [
-            {
-                "since": format_instant(seam.since),
-                "newest": format_instant(seam.newest),
-                "digests": _write_digests(seam.digests),
-            }
-            for seam in backlog.seams
-        ]
-    if backlog.undated:
-        written["undated"] = _write_digests(backlog.undated)
+        written["seams"] = [_write_seam(seam) for seam in backlog.seams]
+    if backlog.early:
+        written["early"] = _write_digests(backlog.early)
+    if backlog.begins is not None:
+        written["begins"] = format_instant(backlog.begins)
+    if backlog.is_behind:
+        written["behind"] = True
     return written
+
+
+def _write_seam(seam: Seam) -> dict[str, Any]:
+    written: dict[str, Any] = {"since": format_instant(seam.since), "newest": format_instant(seam.newest)}
+    if seam.latest != seam.newest:
+        written["latest"] = format_instant(seam.latest)
+    return written | {"digests" if seam.is_of_ids else "logs": _write_digests(seam.digests)}
 
 
 def _write_interval(interval: Interval) -> dict[str, str]:
@@ -157,23 +164,31 @@ def _read_backlog(partition: dict[str, Any], name: str) -> Backlog:
         for interval in _objects(partition.get("backlog", []), f"backlog of {name}")
     ]
     newest = partition.get("newest", None if intervals else partition.get("replication_key_value"))
-    seams = [
-        Seam(
-            _instant(seam.get("since"), f"since of {name}"),
-            _instant(seam.get("newest"), f"newest of {name}"),
-            _read_digests(seam.get("digests", ""), name),
-        )
-        for seam in _objects(partition.get("seams", []), f"seams of {name}")
-    ]
+    begins = partition.get("begins")
+    early = partition.get("early", partition.get("undated", ""))
     return Backlog(
         newest=None if newest is None else _instant(newest, f"bookmark of {name}"),
         intervals=sorted(intervals, reverse=True),
-        seams=seams,
-        undated=_read_digests(partition.get("undated", ""), name),
+        seams=[_read_seam(seam, name) for seam in _objects(partition.get("seams", []), f"seams of {name}")],
+        early=dict.fromkeys(_read_digests(early, name), BEGINNING),
+        begins=None if begins is None else _instant(begins, f"begins of {name}"),
+        is_behind=partition.get("behind") is True,
     )
 
 
-def _write_digests(digests: list[bytes]) -> str:
+def _read_seam(seam: dict[str, Any], name: str) -> Seam:
+    newest = _instant(seam.get("newest"), f"newest of {name}")
+    latest = _instant(seam.get("latest"), f"latest of {name}", newest)
+    return Seam(
+        _instant(seam.get("since"), f"since of {name}"),
+        newest,
+        latest,
+        [(latest, key) for key in _read_digests(seam.get("logs", seam.get("digests", "")), name)],
+        is_of_ids="logs" not in seam,
+    )
+
+
+def _write_digests(digests: Iterable[bytes]) -> str:
     return b64encode(b"".join(digests)).decode()
 
 

@@ -10,8 +10,8 @@ from typing import Any, cast
 from singer_sdk import metrics
 
 from tap_connector_logs.client import Client
+from tap_connector_logs.findings import Findings
 from tap_connector_logs.reader import Reader
-from tap_connector_logs.reading import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +30,9 @@ def tell(reader: Reader | None, client: Client, *, seconds: float) -> None:
         client: Whom it asked.
         seconds: How long it took.
     """
-    tally = Tally() if reader is None else reader.tally
+    findings = Findings() if reader is None else reader.findings
     summary: dict[str, Any] = {
-        "logs": tally.logs,
+        "logs": findings.logs,
         "connectors": 0 if reader is None else reader.connectors,
         "connectors_done": 0 if reader is None else reader.connectors_done,
         "connectors_failed": 0 if reader is None else len(reader.failures),
@@ -40,11 +40,13 @@ def tell(reader: Reader | None, client: Client, *, seconds: float) -> None:
         "retries": client.retries,
         "seconds": round(seconds, 3),
         "seconds_waited": round(client.seconds_waited, 3),
-        "seams_checked": tally.seams,
-        "holes": tally.holes,
-        "bursts": tally.bursts,
-        "logs_without_time": tally.without_time,
-        "logs_without_id": tally.without_id,
+        "seams_checked": findings.seams,
+        "holes": findings.holes,
+        "bursts": findings.bursts,
+        "answers_cut_short": findings.answers_cut_short,
+        "connectors_out_of_order": findings.out_of_order,
+        "logs_without_time": findings.without_time,
+        "logs_without_id": findings.without_id,
     }
     logger.info(
         "Read %(logs)d logs of %(connectors)d connectors with %(requests)d requests, %(retries)d of them made again, "
@@ -60,7 +62,7 @@ def tell(reader: Reader | None, client: Client, *, seconds: float) -> None:
             "on.",
             summary,
         )
-    if tally.without_time or tally.without_id:
+    if findings.without_time or findings.without_id:
         logger.warning(
             "%(logs_without_time)d logs had no usable log_time and were delivered with null; %(logs_without_id)d had "
             "no usable id and were given one made of their content. What the API sent instead is in the column extra.",

@@ -1,51 +1,68 @@
 """Walking one interval of time, newest first, through an API whose only cursor is `before`.
 
-A walk is told the times of a page and says which of its entries to deliver and what to ask next. It does no
-I/O and needs no ids, so it is right or wrong by itself, whatever `before` means to the server:
+A walk is told the times of a page and says which of its entries to deliver and what to ask next. It does no I/O, and
+takes nothing for granted but what a page shows:
 
-- A full page may cut its oldest instant in two. So that instant is held back, and the next request asks for
-  everything before the oldest instant *delivered*: it must bring the held instant whole.
-- If it doesn't, the server cuts `before` to something coarser than a microsecond, and the walk asks again
-  from the next whole millisecond or second. What that brings a second time lies outside the interval by then.
-- A request that has nothing to compare with, the first of a resumed interval, asks from a whole second.
+- A page may end amid a second, and in which order a second comes is nobody's promise. So the oldest second of a page is
+  held back and asked for again from the next whole second, where all readings of `before` agree. Within a second that
+  fills a page by itself, the same is done with a millisecond, then with a microsecond.
+- What is held back must come again: else the API has removed it, or cuts `before` to something coarser.
+- The end is an entry older than the interval, or an empty answer. An answer that shows nothing new is asked for once
+  more where that is a surprise, and then what lies below it is asked for. If something does, that answer was cut short,
+  and the time in which it may have lacked something is left to another walk.
+- Times that rise within a page by more than a second are out of order: what stands among newer entries is delivered at
+  first sight, and the newest of the page's last few entries leads on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from operator import ge
 
 from tap_connector_logs.backlog import Interval
-from tap_connector_logs.instants import BEGINNING, END, FIRST, MICROSECOND, MILLISECOND, SECOND, ceil_to
+from tap_connector_logs.instants import END, FIRST, MICROSECOND, MILLISECOND, SECOND, ceil_to, floor_to
+
+_SHARE_OF_TAIL = 20
+"""One entry of so many of a page leads on where pages are out of order; else the last two, one of which may be late."""
+
+_MOST_REPEATS = 5
+"""How often the same is asked, as long as each answer shows something new of one second, and nothing below it."""
 
 _UNITS = (MICROSECOND, MILLISECOND, SECOND)
-_DESCENTS = (0, MICROSECOND, MILLISECOND, SECOND)
 
 
 class StuckError(Exception):
     """The pages don't move on, whatever `before` asks for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Step:
     """What to do with one page.
 
     Attributes:
         places: The instant at which each entry of the page stands; for one without a time, at the earliest.
         latest: Likewise, for one without a time, at the latest.
-        deliver: Positions in the page of the entries to deliver.
+        until: The newer end of what was still to be read.
+        deliver: Positions in the page of the entries to deliver, unless they have been delivered.
         held: Positions of the entries held back: the next page must bring them again.
-        covered: The time that is read for good once `deliver` is delivered, or None.
+        recalled: Names of entries held back before that are to be delivered, for no page will bring them again.
+        covered: The time that is read for good once all these are delivered, or None.
+        skipped: Time in which an answer has lacked something, and that is left to another walk, or None.
         proves_seam: Whether the page was asked to prove that nothing lies between it and the one before.
-        gone: An instant that the page before held and that the API doesn't hold any more, or None.
-        burst: An instant with at least a page of entries, of which some can't be read, or None.
+        gone: An instant of which the API has removed something since the page before, or None.
+        burst: An instant with more entries around it than the API shows, or None.
     """
 
     places: Sequence[int]
-    latest: Sequence[int] = ()
+    latest: Sequence[int]
+    until: int
     deliver: Sequence[int] = ()
     held: Sequence[int] = ()
+    recalled: list[Hashable] = field(default_factory=list)
     covered: Interval | None = None
+    skipped: Interval | None = None
     proves_seam: bool = False
     gone: int | None = None
     burst: int | None = None
@@ -57,40 +74,47 @@ class Walk:
 
     Attributes:
         interval: What is still to be read of it; shrinks from its newer end.
-        limit: Entries that a full page has.
-        unit: The precision in microseconds to which the server is known to cut `before`.
+        begins: The instant of the oldest log of all, where that was proven; or None.
+        expects: Whether an empty answer is a surprise.
+        is_last: Whether another walk has skipped the interval: what this one is not shown, none will be.
+        is_disordered: Whether a page was out of order.
         before: What to ask next; None for the newest page.
         done: Whether nothing is left to ask.
+        held: Names and instants of the entries held back.
     """
 
     interval: Interval
-    limit: int
-    unit: int = field(init=False, default=MICROSECOND)
+    begins: int | None = None
+    expects: bool = True
+    is_last: bool = False
+    is_disordered: bool = False
     before: int | None = field(init=False)
     done: bool = field(init=False, default=False)
-    _held: int | None = field(init=False, default=None)
-    _cursor: int = field(init=False, default=END)
-    _unit_asked: int = field(init=False, default=MICROSECOND)
-    _below: int | None = field(init=False, default=None)
-    _descents: int = field(init=False, default=0)
+    _top: int = field(init=False)
+    held: dict[Hashable, int] = field(init=False, default_factory=dict)
+    _passed: int | None = field(init=False, default=None)
+    _was_full: bool = field(init=False, default=False)
+    _repeats: int = field(init=False, default=0)
+    _is_empty: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         """Ask from a whole second first: every server reads that in the same way."""
-        self.before = _request(self.interval.until, SECOND)
+        self._top = self.interval.until
+        self._ask(ceil_to(self._top, SECOND), expects=self.expects)
 
-    def learn(self, unit: int) -> None:
-        """Take over what another walk has learned of the server's precision."""
-        if unit > self.unit:
-            self.unit = unit
-            if self._held is not None and unit > self._unit_asked:
-                self._unit_asked, self.before = unit, _request(self._cursor, unit)
+    def leave(self, at: int) -> None:
+        """Leave what is older than an instant to another walk."""
+        self.interval = Interval(at, self.interval.until)
+        self.held = {key: place for key, place in self.held.items() if place >= at}
 
-    def read(self, instants: Sequence[int | None]) -> Step:
+    def read(self, instants: Sequence[int | None], name: Callable[[int], Hashable], *, is_full: bool) -> Step:
         """Take in the times of the page that answers `before`.
 
         Args:
             instants: One for each entry, in the page's order; None where the entry has no usable time. Such
                 an entry stands between those with a time around it.
+            name: Tells the entries apart, by their position.
+            is_full: Whether the page has as many entries as were asked for.
 
         Returns:
             What to deliver. `before` then says what to ask next, unless the walk is `done`.
@@ -98,115 +122,244 @@ class Walk:
         Raises:
             StuckError: If the pages don't move on, whatever is asked.
         """
-        is_full = len(instants) >= self.limit
-        if is_full and not any(instant is not None for instant in instants):
-            raise StuckError
-        places = _places(instants, otherwise=self.interval.until - 1)
-        oldest = min(places, default=BEGINNING)
+        page = _Page(instants, name, otherwise=self.interval.until - 1)
+        step = Step(page.places, page.latest, self.interval.until, proves_seam=bool(self.held))
+        self.is_disordered |= page.is_disordered
+        if not page.order:
+            if is_full:
+                raise StuckError
+            self._read_nothing(page, step)
+            return step
+        if self._passed is not None:
+            self._look_back(page, step, self._passed)
+        self._compare(page, step)
+        self._decide(page, step, is_full=is_full)
+        return step
 
-        if self._below is not None:
-            if is_full and oldest >= self._below:
-                self._descend()
-                return self._deliver((), (), self.interval.since) if self.done else Step(places)
-            self._below = None
-
-        proves_seam, gone = self._held is not None, None
-        if self._held in instants:  # an entry without a time proves nothing
-            self.unit = max(self.unit, self._unit_asked)
-        elif self._held is not None:
-            if self._ask_coarser(self._held):
-                return Step(places, proves_seam=True)
-            gone = self._held if oldest < self._held or not is_full else None
-
-        burst = None
-        if not is_full or oldest < self.interval.since:
-            self.done = True
-            cut = self.interval.since
-        elif (newer := self._ask_below(places, oldest, has_undated=None in instants)) is not None:
-            cut = newer
+    def _decide(self, page: _Page, step: Step, *, is_full: bool) -> None:
+        """Find out how far a page can be trusted, and what to ask next."""
+        until, places = self.interval.until, page.places
+        line = [at for at in page.order if places[at] < until]
+        times = [places[at] for at in line]
+        is_dense = is_full or self.is_last
+        is_new = bool(times) and (is_dense or self._shows_new(page, line))
+        if not self._repeats and self._is_surprising(page, times, is_new=is_new, is_full=is_full):
+            self._take(page, step, until)
+            self._repeats += 1
+        elif self._is_end(times, is_full=is_full):
+            self._finish(page, step)
+        elif (cut := self._cut(times, is_full=is_full)) is not None:
+            self._take(page, step, cut)
+            self._ask(cut, expects=is_full or bool(self.held), was_full=is_full)
+        elif (closer := self._closer(page, is_dense=is_dense)) is not None:
+            self._take(page, step, until)
+            self._ask(closer, expects=True)
+        elif not is_new:
+            self._descend(page, step, min(times) - MICROSECOND if times else until)
+        elif not is_dense and self._repeats < _MOST_REPEATS:  # more of this second than before, and nothing below it
+            self._take(page, step, until)
+            self._repeats += 1
+        elif (cut := self._fine_cut(times)) is not None:
+            self._take(page, step, cut)
+            self._ask(cut, expects=True, was_full=is_full)
         else:
-            burst = cut = oldest
-            self.done = oldest == self.interval.since
-            self._held, self._below, self._descents = None, oldest, 0
-            self._descend()
-        step = self._deliver(places, instants, cut)
-        return replace(step, proves_seam=proves_seam, gone=gone, burst=burst)
+            step.burst = min(times)
+            lower = self._lower(step.burst)
+            self._take(page, step, step.burst if lower >= FIRST else self.interval.since)
+            self._ask(lower, expects=True)
 
-    def _ask_below(self, places: Sequence[int], oldest: int, *, has_undated: bool) -> int | None:
-        """Hold the oldest instant back and ask for it again; return the instant above it.
+    def _ask(self, before: int, *, expects: bool, was_full: bool = False) -> None:
+        """Put another question, if there is one left."""
+        self.before = before if before < END else None
+        self.expects, self._was_full, self._repeats, self._is_empty = expects, was_full, 0, False
+        self.done |= before < FIRST or self.interval.since >= self.interval.until
 
-        None means that no request would bring more of it: a page can't hold what lies at this instant, or
-        within the server's precision of it.
-        """
-        newer = min((place for place in places if place > oldest), default=oldest + 1)
-        if newer == oldest + 1 and oldest == max(places) and not has_undated:
-            return None
-        for cursor in (newer, oldest + 1):
-            before = _request(cursor, self.unit)
-            if before is not None and (self.before is None or before < self.before):
-                self._held, self._cursor, self._unit_asked, self.before = oldest, cursor, self.unit, before
-                return newer
+    def _read_nothing(self, page: _Page, step: Step) -> None:
+        """Take in an answer without times: it is the end, unless it is a surprise."""
+        page.lacks = list(self.held)
+        if self.expects and not self._is_empty:
+            self._take(page, step, self.interval.until)
+            self._is_empty = True
+        else:
+            self._finish(page, step)
+
+    def _look_back(self, page: _Page, step: Step, passed: int) -> None:
+        """See whether the answer that led below `passed` lacked something."""
+        if self._counts_seconds(page):
+            self._passed = None  # the server takes all of this second to be no later than `before`: here it is
+        elif any(page.places[at] < passed for at in page.order):
+            step.recalled, self.held, self._passed = list(self.held), {}, None
+            # How exactly the server reads what was asked is not known.
+            passed = max(floor_to(passed, SECOND), self.interval.since)
+            self.interval = Interval(self.interval.since, passed)
+            if self.is_last:
+                step.burst = passed
+            else:
+                step.skipped = Interval(passed, step.until)
+
+    def _counts_seconds(self, page: _Page) -> bool:
+        """Tell whether the server includes `before`, and with it all of the second in which that lies."""
+        return self.before is not None and any(page.places[at] >= self.before + MILLISECOND for at in page.order)
+
+    def _compare(self, page: _Page, step: Step) -> None:
+        """See which of the entries held back the page lacks."""
+        if not self.held:
+            return
+        oldest, newest = min(self.held.values()), max(self.held.values())
+        asked = END if self.before is None else self.before
+        shown = {page.name(at) for at in page.dated if oldest <= page.places[at] <= newest}
+        page.lacks = [key for key in self.held if key not in shown]
+        older = [page.places[at] for at in page.order if page.places[at] < oldest]
+        if shown or not older or self._passed is not None or asked % SECOND == 0 or oldest < floor_to(asked, SECOND):
+            return
+        # The server cuts `before` to a second, or to a millisecond where it goes on within that second. So more than
+        # it has shown of that it can't show.
+        unit = MILLISECOND if max(older) >= floor_to(oldest, SECOND) else SECOND
+        step.burst, step.recalled, self.held, page.lacks = newest, page.lacks, {}, []
+        self.interval = Interval(self.interval.since, max(floor_to(oldest, unit), self.interval.since))
+
+    def _shows_new(self, page: _Page, line: Sequence[int]) -> bool:
+        """Tell whether a page shows something of the interval that the pages before it have not shown."""
+        return any(page.places[at] >= self.interval.since and page.name(at) not in self.held for at in line)
+
+    def _is_surprising(self, page: _Page, times: Sequence[int], *, is_new: bool, is_full: bool) -> bool:
+        """Tell whether a page lacks what it must have, or shows nothing new where that is no wonder."""
+        if self._passed is not None:
+            return False
+        reached = floor_to(min(times), SECOND) + SECOND if times else self.interval.until
+        lacks = any(self.held[key] >= reached for key in page.lacks)
+        return lacks or not (is_new or is_full or (times and not self._was_full))
+
+    def _is_end(self, times: Sequence[int], *, is_full: bool) -> bool:
+        """Tell whether a page shows that all of the interval has been shown."""
+        if not times:
+            return False
+        is_older = max(self._tail(times, is_full=is_full)) < floor_to(self.interval.since, SECOND)
+        return is_older or (not is_full and self.begins is not None and min(times) <= self.begins)
+
+    def _cut(self, times: Sequence[int], *, is_full: bool) -> int | None:
+        """Return the second down to which a page is read for good; None if it shows too little to tell."""
+        for instant in (max(self._tail(times, is_full=is_full), default=END), *times[-1:]):
+            if (cut := floor_to(instant, SECOND) + SECOND) < self.interval.until:
+                return cut
         return None
 
-    def _ask_coarser(self, held: int) -> bool:
-        """Ask again in the finest unit that explains why the held instant did not come, if there is one."""
-        asked = self.before or END
-        for unit in _UNITS:
-            if unit > self._unit_asked and asked // unit * unit <= held:
-                self._unit_asked, self.before = unit, _request(self._cursor, unit)
-                return True
-        return False
+    def _closer(self, page: _Page, *, is_dense: bool) -> int | None:
+        """Return a question nearer to what is left, if there is one: then the page will hold more of that."""
+        until, asked = self.interval.until, END if self.before is None else self.before
+        closer = [ceil_to(until, SECOND)]
+        if is_dense and asked <= max(page.places):  # it includes `before`
+            closer.append(min(until, asked) - MICROSECOND)
+        elif is_dense:
+            closer += [ceil_to(until, MILLISECOND), until]
+        return next((question for question in closer if until - MICROSECOND <= question < asked), None)
 
-    def _descend(self) -> None:
-        """Ask for what lies below a burst, further down each time."""
+    def _fine_cut(self, times: Sequence[int]) -> int | None:
+        """Return the millisecond or microsecond down to which a page is read that lies within a second."""
+        oldest = min(times)
+        cuts = (floor_to(oldest, MILLISECOND) + MILLISECOND, oldest + MICROSECOND)
+        return next((cut for cut in cuts if cut < self.interval.until), None)
+
+    def _tail(self, times: Sequence[int], *, is_full: bool) -> Sequence[int]:
+        """Return the times at the end of a page that lead on, of which one or some may be late."""
+        return times[-max(1 + is_full, len(times) // _SHARE_OF_TAIL if self.is_disordered else 0) :]
+
+    def _descend(self, page: _Page, step: Step, instant: int) -> None:
+        """Ask for what lies below an instant, though it isn't proven that all above it has been shown."""
+        if self._counts_seconds(page):
+            instant = floor_to(instant, SECOND) - MICROSECOND
+        lower = self._lower(instant)
+        if lower < FIRST:
+            self._finish(page, step)
+            return
+        self._take(page, step, self.interval.until)
+        if lower < self.interval.until - 1:  # a server that includes `before` shows all the older ones there
+            self._passed = lower if self._passed is None else min(lower, self._passed)
+        self._ask(lower, expects=False)
+
+    def _lower(self, instant: int) -> int:
+        """Return the next question at an instant or below it, a little further down each time."""
         asked = END if self.before is None else self.before
-        while self._below is not None and self._descents < len(_DESCENTS):
-            self.before = self._below - _DESCENTS[self._descents]
-            self._descents += 1
-            self.done |= self.before < FIRST
-            if self.before < asked:  # else its answer is known
-                return
+        for lower in (instant, *(floor_to(instant, unit) - MICROSECOND for unit in _UNITS)):
+            if lower < asked:  # else its answer is known
+                return lower
         raise StuckError
 
-    def _deliver(self, places: Sequence[int], instants: Sequence[int | None], cut: int) -> Step:
-        """Deliver what the interval holds at `cut` and newer, and shrink it to what is older."""
-        since, until = self.interval.since, self.interval.until
-        latest = places if None not in instants else _latest(instants, until - 1)
-        deliver: list[int] = []
-        held: list[int] = []
-        for position, place in enumerate(places):
-            if place < until and latest[position] >= since:
-                # An entry without a time is delivered at first sight: the next page may place it elsewhere.
-                (deliver if place >= cut or instants[position] is None else held).append(position)
-        cut = min(cut, until)
+    def _finish(self, page: _Page, step: Step) -> None:
+        """Deliver all that is left: this is the end."""
+        self._take(page, step, self.interval.since)
+        self.done = True
+
+    def _take(self, page: _Page, step: Step, cut: int) -> None:
+        """Deliver what there is at `cut` and newer, hold back what is older, and shrink the interval to that."""
+        since, places = self.interval.since, page.places
+        cut = max(cut, since)
+        step.deliver = [
+            at
+            for at, place in enumerate(places)
+            if (place >= cut or at in page.early) and place < self._top and page.latest[at] >= since
+        ]
+        step.held = [at for at in page.order if since <= places[at] < cut]
+        recalled = [key for key in page.lacks if self.held[key] >= cut]
+        if recalled and self._passed is None:
+            step.gone = max(self.held[key] for key in recalled)
+        step.recalled += recalled
+        self.held = {key: place for key, place in self.held.items() if key in page.lacks and place < cut}
+        self.held |= {page.name(at): places[at] for at in step.held}
+        until = step.until if step.skipped is None else step.skipped.since
+        if cut < until:
+            step.covered = Interval(cut, until)
         self.interval = Interval(since, cut)
-        covered = Interval(cut, until) if cut < until else None
-        return Step(places, latest, deliver, held, covered)
 
 
-def _places(instants: Sequence[int | None], *, otherwise: int) -> Sequence[int]:
-    """Give entries without a time the place of the next older one, or of the next newer, or `otherwise`."""
-    if None not in instants:
-        return instants  # type: ignore[return-value]  # no None is left in it
-    place = next((instant for instant in reversed(instants) if instant is not None), otherwise)
-    places = []
-    for instant in reversed(instants):
-        place = place if instant is None else instant
-        places.append(place)
-    places.reverse()
-    return places
+class _Page:
+    """What the times of a page show.
+
+    Attributes:
+        places: The instant at which each entry stands; for one without a time, that of the next older entry.
+        latest: Likewise, that of the next newer one.
+        dated: Positions of the entries that have a time.
+        order: Of these, those in order: no newer second comes behind them.
+        early: Positions of all others.
+        is_disordered: Whether times rise within the page.
+        name: Tells the entries apart, by their position.
+        lacks: Names of the entries held back that are not in it.
+    """
+
+    def __init__(self, instants: Sequence[int | None], name: Callable[[int], Hashable], *, otherwise: int) -> None:
+        """Look at a page; `otherwise` is where an entry stands that has no other one beside it."""
+        self.name = name
+        self.lacks: list[Hashable] = []
+        self.places: Sequence[int] = instants  # type: ignore[assignment]  # if no None is in it
+        self.latest = self.places
+        self.dated: Sequence[int] = range(len(instants))
+        if None in instants:
+            self.places = _filled(instants[::-1], _last(instants, otherwise))[::-1]
+            self.latest = _filled(instants, otherwise)
+            self.dated = [at for at, instant in enumerate(instants) if instant is not None]
+        self.order, self.is_disordered = self.dated, False
+        if not all(map(ge, self.places, islice(self.places, 1, None))):
+            newest, order = FIRST, list[int]()
+            for at in reversed(self.dated):
+                second = floor_to(self.places[at], SECOND)
+                if second >= newest:
+                    newest = second
+                    order.append(at)
+            self.is_disordered = len(order) < len(self.dated)
+            self.order = order[::-1]
+        self.early = frozenset[int]()
+        if len(self.order) < len(instants):
+            self.early = frozenset(range(len(instants))).difference(self.order)
 
 
-def _latest(instants: Sequence[int | None], newest: int) -> Sequence[int]:
-    """Give entries without a time the place of the next newer one; those that have none may stand at the newest."""
-    places = []
-    for instant in instants:
-        newest = newest if instant is None else instant
-        places.append(newest)
-    return places
+def _last(instants: Sequence[int | None], otherwise: int) -> int:
+    return next((instant for instant in reversed(instants) if instant is not None), otherwise)
 
 
-def _request(cursor: int, unit: int) -> int | None:
-    """Return the `before` in whole units that brings all that is older than `cursor`; None if that is all."""
-    before = ceil_to(cursor, unit)
-    return before if before < END else None
+def _filled(instants: Sequence[int | None], instant: int) -> list[int]:
+    """Give entries without a time that of the one before; those at the beginning get `instant`."""
+    filled = []
+    for own in instants:
+        instant = instant if own is None else own
+        filled.append(instant)
+    return filled

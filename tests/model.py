@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tap_connector_logs.answers import Answer
 from tap_connector_logs.backlog import Backlog
@@ -31,38 +32,107 @@ class Log:
     instant: int
     id: str
     is_undated: bool = False
+    status: int | None = None
+
+
+@dataclass(frozen=True)
+class Server:
+    """A choice for each thing that nobody says of the API; the default is one without surprises.
+
+    Attributes:
+        inclusive: Whether logs at `before` are among those before it.
+        precision: What `before` is cut to.
+        unit: What logs are ordered and compared by.
+        ties: The order of logs of one unit; "shuffled" is another one at every request.
+        largest_page: Most logs in any answer.
+        cut_short: The share of its logs that an answer shows, by the number of the request; never twice in a row to
+            one question.
+        shows_twice: Of each answer, one log of so many is shown twice.
+        by_arrival: Whether logs come in the order in which they were added.
+    """
+
+    inclusive: bool = False
+    precision: int = MICROSECOND
+    unit: int = MICROSECOND
+    ties: Literal["newest last", "newest first", "shuffled"] = "newest last"
+    largest_page: int = 1_000
+    cut_short: Mapping[int, float] = field(default_factory=dict)
+    shows_twice: int | None = None
+    by_arrival: bool = False
+
+    def most_at_once(self, logs: Sequence[Log]) -> int:
+        """The most logs that one answer must show at once: a unit, and with an inclusive `before` the next one."""
+        unit = max(self.unit, self.precision)
+        counts = Counter(log.instant // unit for log in logs)
+        return max((count + self.inclusive * counts[at + 1] for at, count in counts.items()), default=0)
 
 
 @dataclass
 class ModelApi:
-    """Answers like the API, with a choice for each thing that nobody says of it."""
+    """Answers like the API, in the way of a server.
+
+    Attributes:
+        logs: What it holds, by connector, in the order of arrival.
+        server: How it answers.
+        server_time: What its clock tells.
+        lag: Microseconds by which what it shows is behind its newest log.
+        before_request: Is told the number of each request before it is answered.
+        watch: Is told the ids that are shown.
+        requests: Requests so far.
+        lied: Questions of which the last answer was cut short.
+    """
 
     logs: dict[str, list[Log]]
-    inclusive: bool = False
-    precision: int = MICROSECOND
-    shuffles_ties: bool = False
+    server: Server = field(default_factory=Server)
     server_time: int = FIRST + 10**8 * SECOND
+    lag: int = 0
     before_request: Callable[[int], None] = lambda _: None
     watch: Callable[[list[str]], None] = lambda _: None
     requests: int = 0
+    lied: set[tuple[str, int | None]] = field(default_factory=set)
     random: random.Random = field(default_factory=lambda: random.Random(7))
 
     def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
         self.requests += 1
         assert self.requests < MOST_REQUESTS, "the reading doesn't end"
         self.before_request(self.requests)
-        logs = self.logs[connector_identifier]
+        server = self.server
+        logs = list(enumerate(self.logs[connector_identifier]))
+        if self.lag:
+            newest = max((log.instant for _, log in logs if log.instant < self.server_time), default=0)
+            logs = [(at, log) for at, log in logs if not newest - self.lag < log.instant <= newest]
         if before is not None:
-            cut = before // self.precision * self.precision
-            logs = [log for log in logs if log.instant < cut or (self.inclusive and log.instant == cut)]
-        tie_break = (lambda _: self.random.random()) if self.shuffles_ties else (lambda log: log.id)
-        newest_first = sorted(logs, key=lambda log: (-log.instant, tie_break(log)))[:limit]
-        self.watch([log.id for log in newest_first])
-        return Answer([_entry(log) for log in newest_first], None, self.server_time)
+            cut = before // server.precision * server.precision // server.unit
+            logs = [
+                (at, log)
+                for at, log in logs
+                if log.instant // server.unit < cut or (server.inclusive and log.instant // server.unit == cut)
+            ]
+        tie_breaks: dict[str, Callable[[int, Log], Any]] = {
+            "newest last": lambda at, log: (log.instant, at),
+            "newest first": lambda at, log: (-log.instant, at),
+            "shuffled": lambda _at, _log: self.random.random(),
+        }
+        tie_break = tie_breaks[server.ties]
+        logs.sort(
+            key=lambda each: -each[0] if server.by_arrival else (-(each[1].instant // server.unit), tie_break(*each))
+        )
+        shown = [log for _, log in logs]
+        if server.shows_twice is not None:
+            shown = [log for at, log in enumerate(shown) for _ in range(2 if at % server.shows_twice == 0 else 1)]
+        shown = shown[: min(limit, server.largest_page)]
+        if self.requests in server.cut_short and (connector_identifier, before) not in self.lied:
+            shown = shown[: int(len(shown) * server.cut_short[self.requests])]
+            self.lied.add((connector_identifier, before))
+        else:
+            self.lied.discard((connector_identifier, before))
+        self.watch([log.id for log in shown])
+        return Answer([_entry(log) for log in shown], None, self.server_time, limit)
 
 
 def _entry(log: Log) -> dict[str, Any]:
-    return {"id": log.id, "log_time": None if log.is_undated else format_instant(log.instant)}
+    time = None if log.is_undated else format_instant(log.instant)
+    return {"id": log.id, "log_time": time, "status": log.status}
 
 
 def settings(**config: Any) -> Settings:
@@ -71,9 +141,10 @@ def settings(**config: Any) -> Settings:
 
 @dataclass
 class Target:
-    """What a target would hold: the ids written up to the last state, and that state as text."""
+    """What a target would hold: the ids written up to the last state, with what changes of a log, and that state."""
 
     ids: list[str] = field(default_factory=list)
+    contents: list[tuple[str, int | None]] = field(default_factory=list)
     state: str = "{}"
     reader: Reader | None = None
 
@@ -108,6 +179,7 @@ class Target:
 
     def _take(self, page: Page, bookmarks: Bookmarks, backlogs: dict[str, Backlog]) -> None:
         self.ids += [f"{page.connector_identifier}/{entry['id']}" for entry in page.entries]
+        self.contents += [(entry["id"], entry["status"]) for entry in page.entries]
         backlogs[page.connector_identifier].deliver(page.delivery)
         bookmarks.save(TEAM_ID, page.connector_identifier, backlogs[page.connector_identifier])
 
@@ -143,11 +215,3 @@ def history(count: int, *, step: int = SECOND, first: int = FIRST, name: str = "
 
 def ids_of(api: ModelApi) -> list[str]:
     return sorted(f"{name}/{log.id}" for name, logs in api.logs.items() for log in logs)
-
-
-def most_in_a_unit(logs: Sequence[Log], precision: int) -> int:
-    """The most logs that one request must bring at once: those in a unit of `before`, its two ends included."""
-    units = {log.instant // precision for log in logs}
-    return max(
-        (sum(unit * precision <= log.instant <= (unit + 1) * precision for log in logs) for unit in units), default=0
-    )

@@ -409,10 +409,10 @@ def test_a_state_that_is_not_of_this_tap_is_refused(state: dict[str, Any]) -> No
 
 
 @pytest.mark.usefixtures("_signal_handlers")
-@pytest.mark.parametrize("version", [2, "2", 0, None, "x\n" * 1000], ids=["newer", "text", "older", "null", "long"])
+@pytest.mark.parametrize("version", [3, "2", 0, None, "x\n" * 1000], ids=["newer", "text", "older", "null", "long"])
 def test_a_state_of_a_version_that_is_not_known_is_refused(version: object) -> None:
     line = complaint_of(state=state_of(version=version))
-    assert "this tap knows version 1" in line
+    assert "this tap knows version 2" in line
     assert len(line) < 1000
 
 
@@ -482,7 +482,7 @@ def test_a_broken_state_is_refused_and_not_left_aside(state: dict[str, Any], wor
     ("state", "words"),
     [
         (FOREIGN_STATES["a message"], "is of another tap, or wrapped in something else"),
-        (state_of(version=2), "The state has version 2, this tap knows version 1"),
+        (state_of(version=3), "The state has version 3, this tap knows version 2"),
         (BROKEN_STATES["two bookmarks"][0], "connector U0001 has two bookmarks"),
         (BROKEN_STATES["other stream that is a string"][0], "connectors is no object"),
         (BROKEN_STATES["progress markers that are null"][0], "progress_markers"),

@@ -142,13 +142,13 @@ def state_of(backlogs: Mapping[str, Backlog], *, partial: bool = False) -> State
 
 
 def done(minutes: int) -> Backlog:
-    return Backlog(newest=instant(minutes), intervals=[], seams=[], undated=[])
+    return Backlog(newest=instant(minutes), intervals=[], seams=[])
 
 
 def cut(minutes: int, left: int) -> Backlog:
     """Return the backlog of a run that was cut: so many minutes before its newest log are left to read."""
     interval = Interval(instant(minutes - left - 1), instant(minutes - 1))
-    return Backlog(newest=instant(minutes), intervals=[interval], seams=[], undated=[])
+    return Backlog(newest=instant(minutes), intervals=[interval], seams=[])
 
 
 def moved(states: States, groups: int) -> States:
@@ -257,9 +257,9 @@ def test_of_two_bookmarks_of_a_connector_the_later_counts(
 
 def test_a_state_of_an_unknown_version_is_not_moved() -> None:
     states = {f"{PIPELINE}:group-1-of-1": state_of({"C001": done(1)})}
-    states[f"{PIPELINE}:group-1-of-1"]["completed"]["singer_state"]["bookmarks"]["connector_logs"]["version"] = 2
+    states[f"{PIPELINE}:group-1-of-1"]["completed"]["singer_state"]["bookmarks"]["connector_logs"]["version"] = 3
 
-    with pytest.raises(ValueError, match="version 2"):
+    with pytest.raises(ValueError, match="version 3"):
         states_to_write(states, pipeline=PIPELINE, groups=4)
 
 

@@ -6,9 +6,11 @@ An example that once failed stays here, with `@example`. `make test-long` invent
 from __future__ import annotations
 
 import json
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import pytest
@@ -21,12 +23,19 @@ from tap_connector_logs.backlog import Backlog, Interval
 from tap_connector_logs.instants import MICROSECOND, MILLISECOND, SECOND, format_instant
 from tap_connector_logs.reader import Reader, Request
 from tests.long import examples
-from tests.model import FIRST, Log, ModelApi, Target, history, ids_of, most_in_a_unit, pages
+from tests.model import FIRST, Log, ModelApi, Server, Target, history, ids_of, pages
 from tests.model import settings as tap_settings
 
 pytestmark = pytest.mark.long
 
 LOOKBACK = 10
+FUTURE = FIRST + 10**9 * SECOND
+
+MOST_TIMES = 4
+"""How often one thing is asked while nothing moves on."""
+
+MOST_RUNS = 6
+"""Runs that follow a story until nothing is left to read."""
 
 
 @dataclass
@@ -36,20 +45,47 @@ class Story:
     Attributes:
         runs: For each run the logs that there are at its start, those that come while it reads, and the page
             amid which it dies, None if it doesn't.
+        server: How the API answers.
+        page_size: Logs to ask for at once.
+        behind: By run, how many microseconds what the API shows is behind.
     """
 
     runs: list[tuple[list[Log], list[Log], int | None]]
-    inclusive: bool
-    precision: int
-    shuffles_ties: bool
+    server: Server
     page_size: int
+    behind: dict[int, int] = field(default_factory=dict)
+
+
+UNITS = st.sampled_from([MICROSECOND, MILLISECOND, SECOND])
 
 
 @st.composite
-def stories(draw: st.DrawFn, *, burst: bool = False, undated: bool = False) -> Story:
-    """Draw a story in which every log is new, or late by no more than the lookback."""
-    precision = draw(st.sampled_from([MICROSECOND, MILLISECOND, SECOND]))
-    shown = draw(st.sampled_from([MICROSECOND, MILLISECOND, SECOND]))
+def servers(draw: st.DrawFn) -> Server:
+    """Draw a server that answers whole and in time, in an order and by a reading of `before` of its own."""
+    return Server(
+        inclusive=draw(st.booleans()),
+        precision=draw(UNITS),
+        unit=draw(UNITS),
+        ties=draw(st.sampled_from(["newest last", "newest first", "shuffled"])),
+    )
+
+
+@st.composite
+def stories(
+    draw: st.DrawFn, *, burst: bool = False, undated: bool = False, strange: bool = False, by_arrival: bool = False
+) -> Story:
+    """Draw a story in which every log is new, or late by no more than the lookback.
+
+    Args:
+        draw: Draws.
+        burst: Whether a page may be too small for the logs of an instant.
+        undated: Whether some logs have no time.
+        strange: Whether the server may do all that it shouldn't, in any combination.
+        by_arrival: Whether it lists logs in the order of their arrival. Then one log of each run may be late.
+    """
+    server = draw(servers())
+    shown = draw(UNITS)
+    future = strange and draw(st.booleans())
     # Steps between logs: many ties, many neighbours within a unit, some wide gaps.
     steps = st.sampled_from([0, 0, 0, 1, 7, 400, 999, 1_000, 30_000, 999_999, SECOND, 3 * SECOND, 100 * SECOND])
     number = 0
@@ -60,9 +96,13 @@ def stories(draw: st.DrawFn, *, burst: bool = False, undated: bool = False) -> S
     def some_logs(most: int) -> list[Log]:
         nonlocal number, newest
         logs = []
+        late = 1 if by_arrival else most
         for step in draw(st.lists(steps, max_size=most)):
-            if everything and draw(st.integers(0, 9)) == 0:
+            if everything and late and draw(st.integers(0, 9)) == 0:
+                late -= 1
                 instant = newest - draw(st.integers(0, (LOOKBACK - 1) * SECOND))
+            elif future and draw(st.integers(0, 49)) == 0:
+                instant = FUTURE + number
             else:
                 instant = newest = newest + step
             is_undated = undated and draw(st.integers(0, 9)) == 0
@@ -74,13 +114,28 @@ def stories(draw: st.DrawFn, *, burst: bool = False, undated: bool = False) -> S
     for _ in range(draw(st.integers(1, 4))):
         at_start, while_reading = some_logs(40), some_logs(5)
         runs.append((at_start, while_reading, draw(st.none() | st.integers(0, 4))))
-    smallest = 1 if burst else most_in_a_unit(everything, precision) + 1
+    page_size = 1 if burst else server.most_at_once(everything) + 1
+    behind = {}
+    if strange:
+        shows_twice = draw(st.none() | st.just(3))
+        page_size *= 1 if shows_twice is None else 2
+        # A server that gives less than is asked for, or one that cuts some of its answers short.
+        cap = draw(st.none() | st.integers(0, 12))
+        cut_short = draw(st.dictionaries(st.integers(1, 60), st.sampled_from([0, 0.2, 0.5, 0.95]), max_size=8))
+        server = replace(
+            server,
+            shows_twice=shows_twice,
+            largest_page=page_size + cap if cap is not None else server.largest_page,
+            cut_short=cut_short if cap is None else {},
+        )
+        page_size += 0 if cap is None else cap + draw(st.integers(1, 30))
+        behind = (
+            {draw(st.integers(0, 4)): draw(st.sampled_from([5 * SECOND, 2_000 * SECOND]))}
+            if draw(st.booleans())
+            else {}
+        )
     return Story(
-        runs=runs,
-        inclusive=draw(st.booleans()),
-        precision=precision,
-        shuffles_ties=draw(st.booleans()),
-        page_size=smallest + draw(st.integers(0, 12)),
+        runs, replace(server, by_arrival=by_arrival), page_size=page_size + draw(st.integers(0, 12)), behind=behind
     )
 
 
@@ -95,9 +150,7 @@ UNDATED_PAGE = Story(
         ([*undated(0, "3"), Log(FIRST, "4"), *undated(0, "5"), *undated(7, "6", "7")], [], None),
         ([], undated(7, "8"), None),
     ],
-    inclusive=False,
-    precision=MICROSECOND,
-    shuffles_ties=False,
+    server=Server(),
     page_size=7,
 )
 
@@ -127,9 +180,7 @@ UNDATED_BELOW_A_GAP = Story(
             1,
         ),
     ],
-    inclusive=False,
-    precision=MILLISECOND,
-    shuffles_ties=False,
+    server=Server(precision=MILLISECOND),
     page_size=8,
 )
 
@@ -141,7 +192,7 @@ def tell(
     choose: Callable[[int], int] = lambda _: 0,
     change: Callable[[ModelApi], None] = lambda _: None,
 ) -> tuple[Target, ModelApi]:
-    """Run the tap through a story, and at the end once more to the end.
+    """Run the tap through a story, and then some times more to the end.
 
     Args:
         story: The story.
@@ -149,11 +200,11 @@ def tell(
         choose: Tells which of them is answered next.
         change: What happens to the API before each request of the runs of the story.
     """
-    api = ModelApi({"A": []}, story.inclusive, story.precision, story.shuffles_ties)
-    target = Target()
+    api, target = ModelApi({"A": []}, story.server), Target()
     config = tap_settings(lookback_seconds=LOOKBACK, page_size=story.page_size, concurrency=concurrency)
-    for at_start, while_reading, crash_after in [*story.runs, ([], [], None)]:
+    for number, (at_start, while_reading, crash_after) in enumerate(story.runs):
         api.logs["A"] += at_start
+        api.lag = story.behind.get(number, 0)
         coming = list(while_reading)
 
         def arrive(_: int, coming: list[Log] = coming) -> None:
@@ -164,8 +215,9 @@ def tell(
         api.before_request = arrive
         target.run(api, config, crash_after=crash_after, choose=choose)
         api.logs["A"] += coming
-    api.before_request = lambda _: None
-    target.run(api, config, choose=choose)
+    api.before_request, api.lag = lambda _: None, 0
+    for _ in range(MOST_RUNS):
+        target.run(api, config, choose=choose)
     return target, api
 
 
@@ -174,6 +226,55 @@ def tell(
 def test_every_log_is_delivered_exactly_once(story: Story) -> None:
     target, api = tell(story)
     assert sorted(target.ids) == ids_of(api)
+
+
+@examples(500)
+@given(stories(strange=True), st.integers(1, 6), st.randoms(use_true_random=False))
+def test_every_log_is_delivered_exactly_once_however_strange_the_server_is(
+    story: Story, concurrency: int, order: Random
+) -> None:
+    with eager_splits():
+        target, api = tell(story, concurrency=concurrency, choose=order.randrange)
+    assert sorted(target.ids) == ids_of(api)
+
+
+@examples(500)
+@given(stories(by_arrival=True), st.integers(1, 6), st.randoms(use_true_random=False))
+def test_nothing_is_amiss_without_a_warning_where_logs_come_as_they_arrive(
+    story: Story, concurrency: int, order: Random
+) -> None:
+    with eager_splits(), warnings() as told:
+        target, api = tell(story, concurrency=concurrency, choose=order.randrange)
+    assert sorted(target.ids) == ids_of(api) or any("Connector A: " in line for line in told)
+
+
+@contextmanager
+def warnings() -> Iterator[list[str]]:
+    """Collect what the tap warns of."""
+    told: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("tap_connector_logs")
+    logger.addHandler(handler)
+    try:
+        yield told
+    finally:
+        logger.removeHandler(handler)
+
+
+@examples(300)
+@given(stories(), st.randoms(use_true_random=False))
+def test_a_log_that_is_completed_comes_once_more_as_it_is_then(story: Story, order: Random) -> None:
+    def complete(api: ModelApi) -> None:
+        logs = api.logs["A"]
+        newest = max((log.instant for log in logs), default=0)
+        for at, log in enumerate(logs):
+            if log.status is None and newest - log.instant < (LOOKBACK - 1) * SECOND and order.random() < 0.1:
+                logs[at] = replace(log, status=200)
+
+    target, api = tell(story, change=complete)
+    assert len(set(target.contents)) == len(target.contents)
+    assert {(log.id, log.status) for log in api.logs["A"]} <= set(target.contents)
 
 
 @contextmanager
@@ -200,7 +301,7 @@ def test_every_log_is_delivered_exactly_once_whatever_is_answered_first(
 def test_no_log_is_lost_whatever_is_answered_first_where_some_have_no_time(
     story: Story, concurrency: int, order: Random
 ) -> None:
-    story.shuffles_ties = False
+    story.server = replace(story.server, ties="newest last")
     with eager_splits():
         target, api = tell(story, concurrency=concurrency, choose=order.randrange)
     if not api_is_stuck(api, story):
@@ -253,11 +354,12 @@ def test_where_a_page_can_not_hold_a_burst_only_logs_of_that_burst_are_missing(s
     target, api = tell(story)
     assert len(set(target.ids)) == len(target.ids)
     logs = api.logs["A"]
+    unit = max(story.server.unit, story.server.precision)
     for log in logs:
         if f"A/{log.id}" not in target.ids:
-            unit = log.instant // story.precision * story.precision
-            end = unit + story.precision - (not story.inclusive)
-            assert sum(unit <= other.instant <= end for other in logs) >= story.page_size
+            # With `before` included, a page may be filled by the unit above.
+            around = range(log.instant // unit - 1, log.instant // unit + 2)
+            assert sum(other.instant // unit in around for other in logs) >= story.page_size
 
 
 @examples(600)
@@ -265,7 +367,8 @@ def test_where_a_page_can_not_hold_a_burst_only_logs_of_that_burst_are_missing(s
 @example(UNDATED_PAGE)
 @example(UNDATED_BELOW_A_GAP)
 def test_no_log_is_lost_where_some_have_no_time(story: Story) -> None:
-    story.shuffles_ties = False  # an entry without a time, shown in another place at each request, may come twice
+    # An entry without a time, shown in another place at each request, may come twice.
+    story.server = replace(story.server, ties="newest last")
     target, api = tell(story)
     if not api_is_stuck(api, story):
         assert set(target.ids) == set(ids_of(api))
@@ -315,52 +418,46 @@ def test_retention_takes_nothing_but_what_it_removes(story: Story, concurrency: 
 @example(
     Story(
         runs=[([Log(FIRST + 7 * (number // 2), f"{number}") for number in range(16)], [], None)],
-        inclusive=True,
-        precision=MICROSECOND,
-        shuffles_ties=False,
+        server=Server(inclusive=True),
         page_size=4,
     )
 )
 def test_no_more_requests_are_made_than_the_logs_need(story: Story) -> None:
     logs = [log for run in story.runs for log in run[0]]
-    api, target = ModelApi({"A": logs}, story.inclusive, story.precision, story.shuffles_ties), Target()
+    api, target = ModelApi({"A": logs}, story.server), Target()
     target.run(api, tap_settings(page_size=story.page_size))
-    # A page delivers all that it brings, but for its oldest instant and, unless `before` is exact, what the page before
-    # it has delivered.
-    most = most_in_a_unit(logs, story.precision)
-    is_exact = story.precision == MICROSECOND and not story.inclusive
-    delivered_by_page = story.page_size - most * (1 if is_exact else 2)
-    # Where that may be all of a page, another request goes below it.
+    # A page delivers all that it brings, but for the seconds of its last two logs and for what the page before it has
+    # delivered of the second above.
+    in_seconds = Counter(log.instant // SECOND for log in logs)
+    delivered_by_page = story.page_size - 3 * max(in_seconds.values(), default=0)
+    # Where that may be all of a page, a second takes some requests of its own.
     needed = len(logs) // delivered_by_page if delivered_by_page > 0 else 2 * len(logs)
-    # Another for what is left, and two to learn how the server reads `before`.
-    assert api.requests <= needed + 3
+    # Another for what is left, and three to prove that it is all, or four where `before` is included.
+    assert api.requests <= needed + 5
 
 
 @examples(400)
 @given(stories(burst=True, undated=True), st.integers(1, 6), st.randoms(use_true_random=False))
-def test_each_answer_shrinks_what_is_left_or_something_new_is_asked(
-    story: Story, concurrency: int, order: Random
-) -> None:
-    asked: set[tuple[Interval, int | None, bool]] = set()
+def test_what_does_not_move_on_is_asked_for_a_few_times_at_most(story: Story, concurrency: int, order: Random) -> None:
+    asked = Counter[tuple[Interval, int | None, bool]]()
 
     class Watched(Reader):
         @override
         def next_request(self) -> Request | None:
             request = super().next_request()
             if request is not None:
-                question = request.reading.walk.interval, request.before, request.reading.is_fresh
-                assert question not in asked
-                asked.add(question)
+                asked[request.reading.walk.interval, request.before, request.reading.is_fresh] += 1
             return request
 
     logs = [log for run in story.runs for log in run[0]]
-    api = ModelApi({"A": logs}, story.inclusive, story.precision, story.shuffles_ties)
+    api = ModelApi({"A": logs}, story.server)
     config = tap_settings(page_size=story.page_size, concurrency=concurrency)
     backlog = Backlog()
     with eager_splits():
         reader = Watched(config, {"A": backlog})
         for page in pages(reader, api, config.concurrency, order.randrange, None):
             backlog.deliver(page.delivery)
+    assert max(asked.values()) <= MOST_TIMES
     # All is read, or the run says why not.
     assert not backlog.intervals or reader.failures
 

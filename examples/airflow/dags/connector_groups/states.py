@@ -21,7 +21,8 @@ Entry = Mapping[str, Any]
 
 _EMPTY: Entry = {"completed": {}, "partial": {}}
 _STREAM = "connector_logs"
-_VERSION = 1
+_VERSION = 2
+"""Bookmarks of version 1 may stand in a state of version 2: they have fields of their own."""
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _END = datetime.max.replace(tzinfo=UTC)
 
@@ -70,8 +71,8 @@ def _bookmarks(state: Entry) -> Iterator[Mapping[str, Any]]:
     for part in ("partial", "completed"):
         singer_state = (state.get(part) or {}).get("singer_state") or {}
         stream = singer_state.get("bookmarks", {}).get(_STREAM, {})
-        if stream.get("version", _VERSION) != _VERSION:
-            raise ValueError(f"A state has version {stream['version']}; only version {_VERSION} can be moved.")
+        if stream.get("version", _VERSION) not in (1, _VERSION):
+            raise ValueError(f"A state has version {stream['version']}; only versions up to {_VERSION} can be moved.")
         if "replication_key_value" in stream:
             raise ValueError(
                 "A state has one bookmark for all connectors. Run the job once without groups: it gives each its own."

@@ -1,0 +1,163 @@
+"""Which logs of one connector have been delivered: in this run, or before it as far as the state tells.
+
+A log is known by what it says, never by its time alone. Only those that may be shown again are remembered: in memory
+those around the place where a page ended, in the state those that the next run will read once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tap_connector_logs.backlog import MAX_DIGESTS, Backlog, Interval, Seam, digest
+from tap_connector_logs.instants import BEGINNING, END, SECOND
+from tap_connector_logs.records import identity, log_id
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry that a page shows.
+
+    Attributes:
+        entry: As the API sent it.
+        moment: When it was, in UTC; None if it has no usable time.
+        place: The instant at which it stands, at the earliest.
+        latest: Likewise, at the latest.
+    """
+
+    entry: Mapping[str, Any]
+    moment: datetime | None
+    place: int
+    latest: int
+
+
+@dataclass(slots=True)
+class Sifted:
+    """What a page brings.
+
+    Attributes:
+        new: What has not been delivered.
+        at_seam: Instant and digest of what the next run will read again.
+        early: Instant and digest of what is delivered ahead of the time around it.
+    """
+
+    new: list[Found] = field(default_factory=list)
+    at_seam: list[tuple[int, bytes]] = field(default_factory=list)
+    early: list[tuple[int, bytes]] = field(default_factory=list)
+
+
+class Delivered:
+    """The logs of one connector that have been delivered and may be shown again.
+
+    Attributes:
+        seams: Where this run meets what was delivered before.
+        seam_since: From which instant on the next run will meet this one.
+    """
+
+    def __init__(self, backlog: Backlog) -> None:
+        """Take over what the state tells."""
+        self.seams = list(backlog.seams)
+        self.seam_since = END
+        self._has_newest = backlog.newest is not None
+        self._has_early = bool(backlog.early)
+        self._unseen = {key: at for seam in self.seams if not seam.is_of_ids for at, key in seam.known}
+        self._before = {*backlog.early, *(key for seam in self.seams for key in seam.digests)}
+        self._ids = {*backlog.early, *(key for seam in self.seams if seam.is_of_ids for key in seam.digests)}
+        self._now: dict[bytes, int] = {}
+        self._skipped: list[Interval] = []
+        self._at_seam = 0
+        self._ahead: list[tuple[int, bytes]] = []
+
+    def begin_seam(self, since: int) -> None:
+        """Remember from now on what the next run will read again: all from an instant on."""
+        self.seam_since = since
+
+    def skip(self, interval: Interval) -> None:
+        """Remember what was delivered of an interval that will be read again."""
+        self._skipped.append(interval)
+
+    def sift(self, found: Sequence[Found], *, cut: int, until: int, top: int) -> Sifted:
+        """Tell what of a page is new, and remember it where it may be shown again.
+
+        Args:
+            found: What is to be delivered, unless it is known.
+            cut: From this instant on the page is read for good.
+            until: From this instant on pages before it were.
+            top: The newer end of all that this reading reads.
+        """
+        sifted = Sifted()
+        if self.seam_since < END:
+            sifted.at_seam, self._ahead = self._ahead, []
+        for each in found:
+            if each.place >= until + SECOND:
+                continue  # the API reads `before` in no unit of time: what it shows there was read for good
+            if not self._may_matter(each, cut, until):
+                sifted.new.append(each)
+                continue
+            key = digest(identity(each.entry, each.moment))
+            is_new = key not in self._now and self._is_new(each.entry, key)
+            self._unseen.pop(key, None)
+            self._now[key] = BEGINNING if each.moment is None else each.place
+            if each.latest >= self.seam_since:
+                sifted.at_seam.append((max(each.place, self.seam_since), key))
+            elif each.place < cut or self._is_skipped(each.place) or not self._has_seam:
+                self._has_early = True
+                sifted.early.append((each.place, key))
+                if not self._has_seam:
+                    self._ahead.append((each.place, key))
+            if is_new:
+                sifted.new.append(each)
+        self._forget(Interval(cut + SECOND, min(until + SECOND, top)))
+        self._count(sifted.at_seam)
+        return sifted
+
+    def is_new(self, entry: Mapping[str, Any], moment: datetime | None) -> bool:
+        """Tell whether an entry was not delivered before this run."""
+        return self._is_new(entry, digest(identity(entry, moment)))
+
+    def unseen(self, seams: Sequence[Seam]) -> list[tuple[int, bytes]]:
+        """Return what of some seams this run was not shown, though the next may be: as far as there is room."""
+        digests = {key for seam in seams for key in seam.digests if seam.latest >= self.seam_since}
+        left = [(at, key) for key, at in self._unseen.items() if key in digests]
+        left = left[: max(0, MAX_DIGESTS - self._at_seam)]
+        self._count(left)
+        return left
+
+    @property
+    def _has_seam(self) -> bool:
+        """Whether a past log is known: where there is none, nothing says where the next run will meet this one."""
+        return self._has_newest or self.seam_since < END
+
+    def _may_matter(self, each: Found, cut: int, until: int) -> bool:
+        """Tell whether an entry may have been delivered, or be shown again."""
+        return (
+            self._has_early
+            or each.moment is None
+            or not cut + SECOND <= each.place < until
+            or each.latest >= self.seam_since
+            or self._is_skipped(each.place)
+            or not self._has_seam
+            or any(seam.since <= each.place <= seam.latest for seam in self.seams)
+        )
+
+    def _is_new(self, entry: Mapping[str, Any], key: bytes) -> bool:
+        return key not in self._before and not (self._ids and digest(log_id(entry).encode()) in self._ids)
+
+    def _forget(self, passed: Interval) -> None:
+        """Forget what no page of this run will show again."""
+        self._now = {
+            key: place
+            for key, place in self._now.items()
+            if not passed.since <= place < passed.until or self._is_skipped(place)
+        }
+
+    def _is_skipped(self, place: int) -> bool:
+        return any(skipped.since <= place < skipped.until for skipped in self._skipped)
+
+    def _count(self, at_seam: Sequence[tuple[int, bytes]]) -> None:
+        """Begin the seam above what has no room in it."""
+        self._at_seam += len(at_seam)
+        if self._at_seam > MAX_DIGESTS:
+            self.seam_since = min((at for at, _ in at_seam), default=self.seam_since) + 1
