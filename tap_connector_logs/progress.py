@@ -47,7 +47,7 @@ def describe(reader: Reader, client: Client) -> str:
     parts.append(f"{client.requests_made:,} requests")
     if seconds := client.gate.held_for:
         until = datetime.now(UTC) + timedelta(seconds=seconds)
-        parts.append(f"waiting until {until:%H:%M:%S} UTC, as the API asks")
+        parts.append(f"waiting until {until:%H:%M:%S} UTC")
     return ", ".join(parts)
 
 
@@ -72,7 +72,7 @@ def _show_bar(reader: Reader, client: Client, stopped: threading.Event) -> None:
             leave=False,
             file=sys.stderr,
             dynamic_ncols=True,
-            bar_format="{n_fmt}/{total_fmt} connectors |{bar:20}| {elapsed} {desc}",
+            bar_format="{n_fmt}/{total_fmt} connectors |{bar:12}| {elapsed} {desc}",
         ) as bar,
     ):
         while not stopped.wait(_SECONDS_BETWEEN_FRAMES):

@@ -72,7 +72,7 @@ def test_a_terminal_shows_a_bar_that_goes_away(simulator: Simulator, tmp_path: P
 def test_a_wait_for_the_rate_limit_is_shown_with_its_end(simulator: Simulator, tmp_path: Path) -> None:
     simulator.switch(faults={"http_429": 1.0}, fault_limit=1, fault_paths="logs", retry_after="1")
     shown = on_a_terminal(tmp_path, settings_for(simulator))
-    assert re.search(r"waiting until \d\d:\d\d:\d\d UTC, as the API asks", shown)
+    assert re.search(r"waiting until \d\d:\d\d:\d\d UTC", shown)
 
 
 def test_a_higher_log_level_turns_it_off(simulator: Simulator, tmp_path: Path) -> None:
