@@ -13,6 +13,7 @@ from typing import Any
 
 from tap_connector_logs.backlog import MAX_DIGESTS, Backlog, Interval, Seam, digest
 from tap_connector_logs.instants import BEGINNING, END, SECOND
+from tap_connector_logs.page_times import PageTimes
 from tap_connector_logs.records import identity, log_id
 
 
@@ -78,6 +79,21 @@ class Delivered:
         """Remember what was delivered of an interval that will be read again."""
         self._skipped.append(interval)
 
+    def surely_new(self, page: PageTimes, deliver: Sequence[int], *, cut: int, until: int) -> range:
+        """Return the part of a page that nothing has delivered, and that won't be shown again.
+
+        Args:
+            page: The page.
+            deliver: Positions of what is to be delivered.
+            cut: From this instant on the page is read for good.
+            until: From this instant on pages before it were.
+        """
+        is_met = any(page.between(seam.since, seam.latest + 1) for seam in self.seams)
+        if not page.is_plain or is_met or self._has_early or self._skipped or not self._has_seam:
+            return range(0)
+        new = page.between(cut + SECOND, min(until, self.seam_since))
+        return range(max(new[0], deliver[0]), min(new[-1], deliver[-1]) + 1) if new and deliver else range(0)
+
     def sift(self, found: Sequence[Found], *, cut: int, until: int, top: int) -> Sifted:
         """Tell what of a page is new, and remember it where it may be shown again.
 
@@ -93,9 +109,6 @@ class Delivered:
         for each in found:
             if each.place >= until + SECOND:
                 continue  # the API reads `before` in no unit of time: what it shows there was read for good
-            if not self._may_matter(each, cut, until):
-                sifted.new.append(each)
-                continue
             key = digest(identity(each.entry, each.moment))
             is_new = key not in self._now and self._is_new(each.entry, key)
             self._unseen.pop(key, None)
@@ -129,18 +142,6 @@ class Delivered:
     def _has_seam(self) -> bool:
         """Whether a past log is known: where there is none, nothing says where the next run will meet this one."""
         return self._has_newest or self.seam_since < END
-
-    def _may_matter(self, each: Found, cut: int, until: int) -> bool:
-        """Tell whether an entry may have been delivered, or be shown again."""
-        return (
-            self._has_early
-            or each.moment is None
-            or not cut + SECOND <= each.place < until
-            or each.latest >= self.seam_since
-            or self._is_skipped(each.place)
-            or not self._has_seam
-            or any(seam.since <= each.place <= seam.latest for seam in self.seams)
-        )
 
     def _is_new(self, entry: Mapping[str, Any], key: bytes) -> bool:
         return key not in self._before and not (self._ids and digest(log_id(entry).encode()) in self._ids)

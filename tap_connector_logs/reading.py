@@ -7,7 +7,7 @@ intervals of a connector at the same time.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -191,14 +191,17 @@ class Reading:
                 "`before` asks for, or with no usable log_time at all."
             ) from None
         self._skipped = step.skipped
-        self._look_at(step.places, answer.server_time)
+        self._look_at(step.page.places, answer.server_time)
         self._note(step, findings)
         self.connector.open -= self.walk.done
-        seam = self._begin_seam([instant for instant in instants if instant is not None], answer.server_time)
-        found = [Found(*each) for each in zip(entries, moments, step.places, step.latest, strict=True)]
-        page = self._page(found, step, seam, is_empty=not entries)
+        seam = self._begin_seam(instants, answer.server_time)
+
+        def found(at: int) -> Found:
+            return Found(entries[at], moments[at], step.page.places[at], step.page.latest[at])
+
+        page = self._page(entries, moments, found, step, seam)
         self._held = {key: each for key, each in self._held.items() if key in self.walk.held}
-        self._held |= {name(at): found[at] for at in step.held}
+        self._held |= {name(at): found(at) for at in step.held}
         self.connector.gaps += not self.has_begun and not self.walk.done and not step.deliver
         self.has_begun |= step.covered is not None
         self._is_split = False
@@ -220,36 +223,48 @@ class Reading:
         self.connector.seen = Interval(min(seen.since, oldest), max(seen.until, newest))
         self.connector.shown = max(self.connector.shown, past)
 
-    def _begin_seam(self, shown: Sequence[int], server_time: int) -> Seam | None:
+    def _begin_seam(self, shown: Sequence[int | None], server_time: int) -> Seam | None:
         """Find where the next run will meet this one, as soon as a log is shown.
 
         A log of the future must not make the next run begin in the future, and miss what is written until then.
         """
-        before = [] if self.connector.newest is None else [self.connector.newest]
-        past = [instant for instant in shown if instant < min(server_time, self._top)]
-        if not self._begins_seam or not (past or (before and (shown or self.walk.done))):
+        if not self._begins_seam:
+            return None
+        end = min(server_time, self._top)
+        past = [instant for instant in shown if instant is not None and instant < end]
+        if self.connector.newest is not None and (shown or self.walk.done):
+            past.append(self.connector.newest)
+        if not past:
             return None
         self._begins_seam = False
-        newest = max(past + before)
-        self.connector.newest = newest
+        newest = self.connector.newest = max(past)
         since = max(floor_to(newest, SECOND) - self._settings.lookback_seconds * SECOND, FIRST)
         self.connector.delivered.begin_seam(since)
         return Seam(since, newest, newest)
 
-    def _page(self, found: Sequence[Found], step: Step, seam: Seam | None, *, is_empty: bool) -> Page:
+    def _page(
+        self,
+        entries: Sequence[Entry],
+        moments: Sequence[datetime | None],
+        found: Callable[[int], Found],
+        step: Step,
+        seam: Seam | None,
+    ) -> Page:
         """Return what of a page is new, and what it is to the backlog."""
-        delivered = self.connector.delivered
+        delivered, cut = self.connector.delivered, self.walk.interval.until
         if step.skipped is not None:
             delivered.skip(step.skipped)
-        sifted = delivered.sift(
-            [self._held[key] for key in step.recalled] + [found[at] for at in step.deliver],
-            cut=self.walk.interval.until,
-            until=step.until,
-            top=self._top,
-        )
+        sure = delivered.surely_new(step.page, step.deliver, cut=cut, until=step.until)
+        doubtful = [self._held[key] for key in step.recalled]
+        doubtful += [found(at) for at in step.deliver if at not in sure]
+        sifted = delivered.sift(doubtful, cut=cut, until=step.until, top=self._top)
         if self.walk.done:
             sifted.at_seam += delivered.unseen(self._seams)
-        proves = self.walk.done and is_empty and not self.connector.is_behind and self._oldest >= delivered.seam_since
+        newer = [each for each in sifted.new if sure and each.place >= step.page.places[sure[0]]]
+        older = sifted.new[len(newer) :]
+        proves = (
+            self.walk.done and not entries and not self.connector.is_behind and self._oldest >= delivered.seam_since
+        )
         covered = step.covered
         if covered is not None and not self.is_fresh and self.connector.is_behind and not self.connector.was_behind:
             until = min(covered.until, self.connector.shown + 1)
@@ -265,8 +280,8 @@ class Reading:
         )
         return Page(
             self.connector.identifier,
-            [each.entry for each in sifted.new],
-            [each.moment for each in sifted.new],
+            [*(each.entry for each in newer), *entries[sure.start : sure.stop], *(each.entry for each in older)],
+            [*(each.moment for each in newer), *moments[sure.start : sure.stop], *(each.moment for each in older)],
             delivery,
         )
 

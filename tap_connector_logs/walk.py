@@ -18,11 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from operator import ge
 
 from tap_connector_logs.backlog import Interval
 from tap_connector_logs.instants import END, FIRST, MICROSECOND, MILLISECOND, SECOND, ceil_to, floor_to
+from tap_connector_logs.page_times import PageTimes
 
 _SHARE_OF_TAIL = 20
 """One entry of so many of a page leads on where pages are out of order; else the last two, one of which may be late."""
@@ -42,8 +41,7 @@ class Step:
     """What to do with one page.
 
     Attributes:
-        places: The instant at which each entry of the page stands; for one without a time, at the earliest.
-        latest: Likewise, for one without a time, at the latest.
+        page: What the times of the page show.
         until: The newer end of what was still to be read.
         deliver: Positions in the page of the entries to deliver, unless they have been delivered.
         held: Positions of the entries held back: the next page must bring them again.
@@ -55,8 +53,7 @@ class Step:
         burst: An instant with more entries around it than the API shows, or None.
     """
 
-    places: Sequence[int]
-    latest: Sequence[int]
+    page: PageTimes
     until: int
     deliver: Sequence[int] = ()
     held: Sequence[int] = ()
@@ -122,8 +119,8 @@ class Walk:
         Raises:
             StuckError: If the pages don't move on, whatever is asked.
         """
-        page = _Page(instants, name, otherwise=self.interval.until - 1)
-        step = Step(page.places, page.latest, self.interval.until, proves_seam=bool(self.held))
+        page = PageTimes(instants, name, otherwise=self.interval.until - 1)
+        step = Step(page, self.interval.until, proves_seam=bool(self.held))
         self.is_disordered |= page.is_disordered
         if not page.order:
             if is_full:
@@ -136,11 +133,11 @@ class Walk:
         self._decide(page, step, is_full=is_full)
         return step
 
-    def _decide(self, page: _Page, step: Step, *, is_full: bool) -> None:
+    def _decide(self, page: PageTimes, step: Step, *, is_full: bool) -> None:
         """Find out how far a page can be trusted, and what to ask next."""
-        until, places = self.interval.until, page.places
-        line = [at for at in page.order if places[at] < until]
-        times = [places[at] for at in line]
+        until = self.interval.until
+        line = page.between(FIRST, until)
+        times = page.at(line)
         is_dense = is_full or self.is_last
         is_new = bool(times) and (is_dense or self._shows_new(page, line))
         if not self._repeats and self._is_surprising(page, times, is_new=is_new, is_full=is_full):
@@ -174,7 +171,7 @@ class Walk:
         self.expects, self._was_full, self._repeats, self._is_empty = expects, was_full, 0, False
         self.done |= before < FIRST or self.interval.since >= self.interval.until
 
-    def _read_nothing(self, page: _Page, step: Step) -> None:
+    def _read_nothing(self, page: PageTimes, step: Step) -> None:
         """Take in an answer without times: it is the end, unless it is a surprise."""
         page.lacks = list(self.held)
         if self.expects and not self._is_empty:
@@ -183,11 +180,11 @@ class Walk:
         else:
             self._finish(page, step)
 
-    def _look_back(self, page: _Page, step: Step, passed: int) -> None:
+    def _look_back(self, page: PageTimes, step: Step, passed: int) -> None:
         """See whether the answer that led below `passed` lacked something."""
         if self._counts_seconds(page):
             self._passed = None  # the server takes all of this second to be no later than `before`: here it is
-        elif any(page.places[at] < passed for at in page.order):
+        elif page.between(FIRST, passed):
             step.recalled, self.held, self._passed = list(self.held), {}, None
             # How exactly the server reads what was asked is not known.
             passed = max(floor_to(passed, SECOND), self.interval.since)
@@ -197,19 +194,20 @@ class Walk:
             else:
                 step.skipped = Interval(passed, step.until)
 
-    def _counts_seconds(self, page: _Page) -> bool:
+    def _counts_seconds(self, page: PageTimes) -> bool:
         """Tell whether the server includes `before`, and with it all of the second in which that lies."""
-        return self.before is not None and any(page.places[at] >= self.before + MILLISECOND for at in page.order)
+        return self.before is not None and bool(page.between(self.before + MILLISECOND, END))
 
-    def _compare(self, page: _Page, step: Step) -> None:
+    def _compare(self, page: PageTimes, step: Step) -> None:
         """See which of the entries held back the page lacks."""
         if not self.held:
             return
         oldest, newest = min(self.held.values()), max(self.held.values())
         asked = END if self.before is None else self.before
-        shown = {page.name(at) for at in page.dated if oldest <= page.places[at] <= newest}
+        shown = {page.name(at) for at in page.between(oldest, newest + 1)}
+        shown |= {page.name(at) for at in page.early}
         page.lacks = [key for key in self.held if key not in shown]
-        older = [page.places[at] for at in page.order if page.places[at] < oldest]
+        older = page.at(page.between(FIRST, oldest))
         if shown or not older or self._passed is not None or asked % SECOND == 0 or oldest < floor_to(asked, SECOND):
             return
         # The server cuts `before` to a second, or to a millisecond where it goes on within that second. So more than
@@ -218,11 +216,11 @@ class Walk:
         step.burst, step.recalled, self.held, page.lacks = newest, page.lacks, {}, []
         self.interval = Interval(self.interval.since, max(floor_to(oldest, unit), self.interval.since))
 
-    def _shows_new(self, page: _Page, line: Sequence[int]) -> bool:
+    def _shows_new(self, page: PageTimes, line: Sequence[int]) -> bool:
         """Tell whether a page shows something of the interval that the pages before it have not shown."""
         return any(page.places[at] >= self.interval.since and page.name(at) not in self.held for at in line)
 
-    def _is_surprising(self, page: _Page, times: Sequence[int], *, is_new: bool, is_full: bool) -> bool:
+    def _is_surprising(self, page: PageTimes, times: Sequence[int], *, is_new: bool, is_full: bool) -> bool:
         """Tell whether a page lacks what it must have, or shows nothing new where that is no wonder."""
         if self._passed is not None:
             return False
@@ -244,7 +242,7 @@ class Walk:
                 return cut
         return None
 
-    def _closer(self, page: _Page, *, is_dense: bool) -> int | None:
+    def _closer(self, page: PageTimes, *, is_dense: bool) -> int | None:
         """Return a question nearer to what is left, if there is one: then the page will hold more of that."""
         until, asked = self.interval.until, END if self.before is None else self.before
         closer = [ceil_to(until, SECOND)]
@@ -264,7 +262,7 @@ class Walk:
         """Return the times at the end of a page that lead on, of which one or some may be late."""
         return times[-max(1 + is_full, len(times) // _SHARE_OF_TAIL if self.is_disordered else 0) :]
 
-    def _descend(self, page: _Page, step: Step, instant: int) -> None:
+    def _descend(self, page: PageTimes, step: Step, instant: int) -> None:
         """Ask for what lies below an instant, though it isn't proven that all above it has been shown."""
         if self._counts_seconds(page):
             instant = floor_to(instant, SECOND) - MICROSECOND
@@ -285,21 +283,20 @@ class Walk:
                 return lower
         raise StuckError
 
-    def _finish(self, page: _Page, step: Step) -> None:
+    def _finish(self, page: PageTimes, step: Step) -> None:
         """Deliver all that is left: this is the end."""
         self._take(page, step, self.interval.since)
         self.done = True
 
-    def _take(self, page: _Page, step: Step, cut: int) -> None:
+    def _take(self, page: PageTimes, step: Step, cut: int) -> None:
         """Deliver what there is at `cut` and newer, hold back what is older, and shrink the interval to that."""
         since, places = self.interval.since, page.places
         cut = max(cut, since)
-        step.deliver = [
-            at
-            for at, place in enumerate(places)
-            if (place >= cut or at in page.early) and place < self._top and page.latest[at] >= since
-        ]
-        step.held = [at for at in page.order if since <= places[at] < cut]
+        step.deliver = page.between(cut, self._top)
+        if page.early:
+            early = [at for at in page.early if places[at] < self._top and page.latest[at] >= since]
+            step.deliver = sorted([*step.deliver, *early])
+        step.held = page.between(since, cut)
         recalled = [key for key in page.lacks if self.held[key] >= cut]
         if recalled and self._passed is None:
             step.gone = max(self.held[key] for key in recalled)
@@ -310,56 +307,3 @@ class Walk:
         if cut < until:
             step.covered = Interval(cut, until)
         self.interval = Interval(since, cut)
-
-
-class _Page:
-    """What the times of a page show.
-
-    Attributes:
-        places: The instant at which each entry stands; for one without a time, that of the next older entry.
-        latest: Likewise, that of the next newer one.
-        dated: Positions of the entries that have a time.
-        order: Of these, those in order: no newer second comes behind them.
-        early: Positions of all others.
-        is_disordered: Whether times rise within the page.
-        name: Tells the entries apart, by their position.
-        lacks: Names of the entries held back that are not in it.
-    """
-
-    def __init__(self, instants: Sequence[int | None], name: Callable[[int], Hashable], *, otherwise: int) -> None:
-        """Look at a page; `otherwise` is where an entry stands that has no other one beside it."""
-        self.name = name
-        self.lacks: list[Hashable] = []
-        self.places: Sequence[int] = instants  # type: ignore[assignment]  # if no None is in it
-        self.latest = self.places
-        self.dated: Sequence[int] = range(len(instants))
-        if None in instants:
-            self.places = _filled(instants[::-1], _last(instants, otherwise))[::-1]
-            self.latest = _filled(instants, otherwise)
-            self.dated = [at for at, instant in enumerate(instants) if instant is not None]
-        self.order, self.is_disordered = self.dated, False
-        if not all(map(ge, self.places, islice(self.places, 1, None))):
-            newest, order = FIRST, list[int]()
-            for at in reversed(self.dated):
-                second = floor_to(self.places[at], SECOND)
-                if second >= newest:
-                    newest = second
-                    order.append(at)
-            self.is_disordered = len(order) < len(self.dated)
-            self.order = order[::-1]
-        self.early = frozenset[int]()
-        if len(self.order) < len(instants):
-            self.early = frozenset(range(len(instants))).difference(self.order)
-
-
-def _last(instants: Sequence[int | None], otherwise: int) -> int:
-    return next((instant for instant in reversed(instants) if instant is not None), otherwise)
-
-
-def _filled(instants: Sequence[int | None], instant: int) -> list[int]:
-    """Give entries without a time that of the one before; those at the beginning get `instant`."""
-    filled = []
-    for own in instants:
-        instant = instant if own is None else own
-        filled.append(instant)
-    return filled
