@@ -12,7 +12,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -38,6 +38,8 @@ _TOO_MUCH = frozenset({_TIMEOUT, 502, 504, 524})
 """Statuses that may be answered because as much as was asked for took too long to collect."""
 
 _YEAR_SECONDS = 365 * 86_400
+_MAX_BEHIND = timedelta(days=1)
+"""A clock of the server that is further behind stands still: all logs would be of its future."""
 _MOST_OF_A_BODY = 1_000
 """Bytes, of one that can't be understood, in which there is to be found what it says."""
 
@@ -77,7 +79,7 @@ class Answer:
         entries: The entries of the list, as the API sent them.
         total: How many the API says there are, if it does.
         server_time: The server's clock at the answer, as the end of the second that it tells; the client's clock
-            where it tells none. An instant.
+            where it tells none, and a day before that where it is further behind. An instant.
         limit: How many entries were asked for at the most; 0 for a list that knows no limit.
         more: What it says of more entries: addresses of the next page, tokens, or that there are any.
         is_cut_short: Whether it says that it leaves out some of what was asked for.
@@ -125,7 +127,7 @@ def read_answer(
     return Answer(
         [entry if isinstance(entry, dict) else {"entry": entry} for entry in entries],
         max((total for total in _said(body, "count", "total") if isinstance(total, int)), default=None),
-        instant_of(date) + SECOND,
+        instant_of(max(date, now - _MAX_BEHIND)) + SECOND,
         limit,
         [link["url"] for link in links if link.get("rel") == "next"]
         + list(_said(body, "next", "next_page", "has_more", "truncated")),

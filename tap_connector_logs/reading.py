@@ -174,12 +174,15 @@ class Reading:
         entries = _distinct(answer.entries)
         moments = [parse_moment(entry.get("log_time")) for entry in entries]
         instants = [None if moment is None else instant_of(moment) for moment in moments]
+        if _is_oldest_first(instants):
+            self.walk.is_disordered = True
+            entries, moments, instants = entries[::-1], moments[::-1], instants[::-1]
         is_full = len(answer.entries) >= (answer.limit or self._settings.page_size)
 
         def name(at: int) -> Hashable:
             return log_id(entries[at]), instants[at]
 
-        self.walk.is_disordered = self.connector.is_disordered
+        self.walk.is_disordered |= self.connector.is_disordered
         self.walk.begins = self.connector.begins
         if self.walk.begins is not None and any(map(self.connector.delivered.is_new, entries, moments)):
             self.walk.begins = None  # what has more to show must show more
@@ -301,6 +304,12 @@ class Reading:
             for newest in self._meets:
                 if self._oldest > newest:
                     findings.hole(connector.identifier, newest, None if self._oldest == END else self._oldest)
+
+
+def _is_oldest_first(instants: Sequence[int | None]) -> bool:
+    """Tell whether a page is turned around: the logs of a second may come in any order."""
+    times = [instant for instant in instants if instant is not None]
+    return len(times) > 1 and times[-1] - times[0] >= SECOND and times == sorted(times)
 
 
 def _distinct(entries: Sequence[Entry]) -> Sequence[Entry]:

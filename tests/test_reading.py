@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from typing_extensions import override
@@ -12,6 +13,8 @@ from tap_connector_logs.errors import ConnectorError, ServerError
 from tap_connector_logs.instants import MICROSECOND, MILLISECOND, SECOND, format_instant, parse_instant
 from tests.model import FIRST, TEAM_ID, Log, ModelApi, Server, Target, history, ids_of
 from tests.model import settings as tap_settings
+
+STATES = Path(__file__).with_name("states")
 
 
 def test_sixty_thousand_logs_take_sixty_one_requests_and_two_that_prove_the_end() -> None:
@@ -315,6 +318,49 @@ def test_a_finished_connectors_state_is_small() -> None:
     api, target = ModelApi({"A": history(1_000, step=3_600 * SECOND)}), Target()
     target.run(api, tap_settings())
     assert len(target.state) < 500
+
+
+OF_0_1_0 = [*history(100), Log(FIRST + 95 * SECOND, "undated", is_undated=True)]
+"""What the API held when tap 0.1.0 wrote the states in `states`, with a lookback of 30 s."""
+
+
+@pytest.mark.parametrize("cuts", [[], [0, 1, 1, 2]])
+@pytest.mark.parametrize("name", ["finished", "cut"])
+def test_a_state_of_version_0_1_0_is_taken_over_and_nothing_comes_twice(name: str, cuts: list[int]) -> None:
+    api, target = ModelApi({"A": list(OF_0_1_0)}), Target(state=(STATES / f"{name}-0.1.0.json").read_text())
+    left = [*range(44)] if name == "cut" else []
+    config = tap_settings(page_size=20, lookback_seconds=30)
+    for number, cut in enumerate([*cuts, None, None]):
+        new = history(10, first=FIRST + (100 + 10 * number) * SECOND, name=f"new-{number}-")
+        api.logs["A"] += [*new, Log(FIRST + 98 * SECOND, f"new-late-{number}")] if number < 2 else new
+        target.run(api, config, crash_after=cut)
+    target.run(api, config)
+    new_ids = [f"A/{log.id}" for log in api.logs["A"] if log.id.startswith("new-")]
+    assert sorted(target.ids) == sorted([*new_ids, *(f"A/{log}" for log in left)])
+    assert json.loads(target.state)["bookmarks"]["connector_logs"]["version"] == 2
+    assert "digests" not in target.state
+
+
+def test_logs_without_a_time_that_version_0_1_0_delivered_do_not_come_again() -> None:
+    api = ModelApi({"A": [Log(FIRST + number, f"{number}", is_undated=True) for number in range(6)]})
+    target = Target(state=(STATES / "undated-0.1.0.json").read_text())
+    target.run(api, tap_settings(page_size=20))
+    target.run(api, tap_settings(page_size=20))
+    assert target.ids == ["A/5"]
+
+
+def test_an_answer_that_is_oldest_first_is_read_from_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    class Ascending(ModelApi):
+        @override
+        def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
+            answer = super().list_logs(connector_identifier, limit=limit, before=before)
+            return Answer(answer.entries[::-1], None, answer.server_time, limit)
+
+    api, target = Ascending({"A": history(1_000)}), Target()
+    target.run(api, tap_settings(page_size=100))
+    assert sorted(target.ids) == ids_of(api)
+    assert api.requests <= 15
+    assert caplog.text.count("out of the order of their log_time") == 1
 
 
 @pytest.mark.parametrize("partitioned", [True, False])
