@@ -48,8 +48,9 @@ class _Request:
         url: Where.
         list_name: The field of the answer that holds the list.
         connector_identifier: The connector whose logs they are, if they are logs.
-        limit: Most entries to return, as was asked last; 0 for a list that knows no limit.
+        wanted: Most entries to return, if the API manages as many; 0 for a list that knows no limit.
         before: The instant before which they must be; None for the newest.
+        limit: As many as were asked for last.
         tries: How often it has been made.
         failures: How often it has failed with each limit in ways that fewer entries may help against.
     """
@@ -58,8 +59,9 @@ class _Request:
     url: str
     list_name: str
     connector_identifier: str = ""
-    limit: int = 0
+    wanted: int = 0
     before: int | None = None
+    limit: int = 0
     tries: int = 0
     failures: Counter[int] = field(default_factory=Counter)
 
@@ -159,6 +161,7 @@ class Client:
                     "how many to begin."
                 )
             raise
+        self._limits.answered(connector_identifier, request.limit)
         if answer.is_cut_short:
             self._tell_cut_short(connector_identifier)
         return answer
@@ -191,7 +194,7 @@ class Client:
     def _get_once(self, request: _Request) -> Answer:
         """Make a request once."""
         self.gate.enter()
-        request.limit = self._limits.of(request.connector_identifier, request.limit)
+        request.limit = self._limits.of(request.connector_identifier, request.wanted)
         request.tries += 1
         if request.tries > 1:
             with self._counting:
@@ -224,7 +227,7 @@ class Client:
         self._waits.add(wait)
         if error.fewer_may_help and request.limit > 1:
             request.failures[request.limit] += 1
-            if isinstance(error, TooLargeError) or request.failures[request.limit] == _MOST_FAILURES:
+            if isinstance(error, TooLargeError) or request.failures[request.limit] >= _MOST_FAILURES:
                 self._limits.lower(request.connector_identifier, request.limit)
         is_of_all = isinstance(error, RateLimitError) or error.retry_after is not None
         if is_of_all and not self.gate.hold(wait) and wait > 0:

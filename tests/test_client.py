@@ -36,6 +36,7 @@ from tap_connector_logs.errors import (
     UnreachableError,
     UnreadableAnswerError,
 )
+from tap_connector_logs.limits import Limits
 from tap_connector_logs.settings import CONFIG_SCHEMA, Settings, parse_settings
 from tests.raw_server import (
     Behaviour,
@@ -833,6 +834,42 @@ def test_fewer_logs_of_a_connector_are_asked_for_where_as_many_fail(
     assert limits_asked(server) == [1000, 1000, 250, 250, 250, 200]
     (line,) = [line for line in caplog.messages if "Trying again" not in line]
     assert line == "Connector T3S70: the API does not manage 1000 logs at once. From now on it is asked for 250."
+
+
+def test_what_was_too_much_is_tried_again_after_some_answers_and_then_after_more() -> None:
+    with RawServer(manage(250, answer(b"", status=504))) as server:
+        client = client_of(server)
+        for _ in range(10 + 20 + 40 + 1):
+            assert read(client) == LOGS
+        tried = [1000] * 2
+        assert limits_asked(server) == [*tried, *[250] * 10, *tried, *[250] * 20, *tried, *[250] * 40, *tried, 250]
+
+
+def test_a_limit_that_was_lowered_for_nothing_is_raised_again_step_by_step(caplog: pytest.LogCaptureFixture) -> None:
+    slow = answer(b"", status=502)
+    with RawServer(*[slow] * 4, *[GOOD] * 23, slow, slow, GOOD) as server:
+        client = client_of(server)
+        for _ in range(10 + 10 + 3 + 10 + 1):
+            assert read(client) == LOGS
+        limits = limits_asked(server)
+    assert limits[:24] == [1000] * 2 + [250] * 2 + [62] * 10 + [250] * 10
+    assert limits[24:] == [1000] * 5 + [250] * 10 + [1000]
+    assert len([line for line in caplog.messages if "does not manage" in line]) == 3
+
+
+def test_an_answer_to_what_was_asked_before_a_limit_was_raised_proves_nothing_of_it() -> None:
+    limits = Limits()
+    limits.lower("T3S70", 1000)
+    for _ in range(10):
+        limits.answered("T3S70", 250)
+    assert limits.of("T3S70", 1000) == 1000
+    limits.answered("T3S70", 250)
+    limits.lower("T3S70", 1000)
+    for _ in range(19):
+        limits.answered("T3S70", 250)
+    assert limits.of("T3S70", 1000) == 250
+    limits.answered("T3S70", 250)
+    assert limits.of("T3S70", 1000) == 1000
 
 
 def test_what_is_too_much_of_one_connector_may_not_be_of_another() -> None:

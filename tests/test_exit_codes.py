@@ -381,7 +381,7 @@ def test_a_full_disk_is_no_end_in_good_order(simulator: Simulator, tmp_path: Pat
 def test_faults_that_pass_leave_no_trace_in_what_is_delivered(
     simulator: Simulator, run: RunTap, kind: FaultKind
 ) -> None:
-    simulator.switch(faults={kind: 0.5}, retry_after="0")
+    simulator.switch(faults={kind: 0.3}, retry_after="0")
     result = run(max_wait_seconds=0, page_size=300)
     assert result.exit_code == 0
     assert sorted(result.ids) == held(simulator)

@@ -157,6 +157,14 @@ def test_half_of_all_requests_fail(simulator: Simulator, run: RunTap) -> None:
     assert sum(simulator.requests()["by_status"].values()) > 70
 
 
+def test_a_gateway_that_fails_now_and_then_does_not_lead_to_ever_smaller_pages(tmp_path: Path) -> None:
+    with Simulator(fleet="uniform", connectors=1, logs=20_000, ties=0.3, history_days=30) as simulator:
+        simulator.switch(faults={"http_502_html": 0.1})
+        result = run_tap(tmp_path, settings_for(simulator, page_size=100, max_wait_seconds=0))
+        assert (result.exit_code, sorted(result.ids)) == (0, held(simulator))
+        assert simulator.requests()["total"] < 1_000
+
+
 # Faults that go on
 
 
