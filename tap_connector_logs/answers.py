@@ -78,8 +78,8 @@ class Answer:
     Attributes:
         entries: The entries of the list, as the API sent them.
         total: How many the API says there are, if it does.
-        server_time: The server's clock at the answer, as the end of the second that it tells; the client's clock
-            where it tells none, and a day before that where it is further behind. An instant.
+        server_time: The server's clock at the answer, as the end of the second that it tells; but no later than the
+            client's, which counts where it tells none, and no earlier than a day before that. An instant.
         limit: How many entries were asked for at the most; 0 for a list that knows no limit.
         more: What it says of more entries: addresses of the next page, tokens, or that there are any.
         is_cut_short: Whether it says that it leaves out some of what was asked for.
@@ -127,7 +127,7 @@ def read_answer(
     return Answer(
         [entry if isinstance(entry, dict) else {"entry": entry} for entry in entries],
         max((total for total in _said(body, "count", "total") if isinstance(total, int)), default=None),
-        instant_of(max(date, now - _MAX_BEHIND)) + SECOND,
+        instant_of(min(max(date, now - _MAX_BEHIND), now)) + SECOND,
         limit,
         [link["url"] for link in links if link.get("rel") == "next"]
         + list(_said(body, "next", "next_page", "has_more", "truncated")),

@@ -48,7 +48,7 @@ class Seam:
     """The newest stretch of time that a run delivered. The next run reads it again, for logs that come late.
 
     Attributes:
-        since: Oldest instant of the stretch: every log delivered from here on is known.
+        since: Oldest instant of the stretch: of the run that made it, every log from here on is known.
         newest: Newest instant delivered in it, but for those of the future.
         latest: Newest instant delivered in it, be it of the future.
         known: Instants and digests of the logs delivered in it. The instants are `latest` where nobody remembers them.
@@ -73,7 +73,7 @@ class Seam:
 
     def meets(self, interval: Interval) -> bool:
         """Return whether reading the interval can bring an entry of this stretch again."""
-        return interval.since <= self.latest and self.since < interval.until
+        return interval.since <= self.latest and (self.is_forgotten or self.since < interval.until)
 
     def add(self, found: Sequence[tuple[int, bytes]]) -> None:
         """Remember logs by their instant and digest; a full stretch begins above the newest that has no room."""
@@ -152,7 +152,7 @@ class Backlog:
             since = max(start, self.newest - lookback)
             second = floor_to(since, SECOND)
             # From a whole second, which every server reads in the same way, if all from there on is known.
-            if second >= start and any(seam.since <= second for seam in self.seams):
+            if second >= start and any(seam.since <= second for seam in self.seams[:1]):
                 since = second
         self.intervals = without(self.intervals, Interval(BEGINNING, start))
         if since >= end:
@@ -163,7 +163,7 @@ class Backlog:
 
     def may_repeat(self, since: int) -> bool:
         """Return whether some logs delivered from an instant on are not known any more."""
-        knows_all = any(seam.since <= max(since, FIRST) for seam in self.seams)
+        knows_all = any(seam.since <= max(since, FIRST) for seam in self.seams[:1])
         return self.newest is not None and (not knows_all or any(seam.is_forgotten for seam in self.seams))
 
     def deliver(self, delivery: Delivery) -> None:
@@ -175,8 +175,8 @@ class Backlog:
             self.seams[0].add(delivery.at_seam)
         if (covered := delivery.covered) is not None:
             self.intervals = without(self.intervals, covered)
-            kept = self.early.items() if self.intervals else ()
-            self.early = {key: at for key, at in kept if not covered.since <= at < covered.until}
+            kept = self.early.items() if self.intervals or self.newest is None else ()
+            self.early = {key: at for key, at in kept if self.newest is None or not covered.since <= at < covered.until}
         self.early |= {key: at for at, key in delivery.early}
         if delivery.begins is not None:
             self.begins = delivery.begins
@@ -186,7 +186,7 @@ class Backlog:
 
     def _make_room(self) -> None:
         """Keep the seam of this run, and of the older ones those still ahead, as far as the state has room."""
-        for key in list(self.early)[: -MAX_DIGESTS // 2]:
+        for key in list(self.early)[: -(MAX_DIGESTS // 2)]:
             del self.early[key]
         ahead = [*self.intervals, Interval(self._end, END)]
         room = MAX_DIGESTS - len(self.early)

@@ -94,7 +94,7 @@ class Delivered:
         new = page.between(cut + SECOND, min(until, self.seam_since))
         return range(max(new[0], deliver[0]), min(new[-1], deliver[-1]) + 1) if new and deliver else range(0)
 
-    def sift(self, found: Sequence[Found], *, cut: int, until: int, top: int) -> Sifted:
+    def sift(self, found: Sequence[Found], *, cut: int, until: int, top: int, is_alone: bool) -> Sifted:
         """Tell what of a page is new, and remember it where it may be shown again.
 
         Args:
@@ -102,6 +102,7 @@ class Delivered:
             cut: From this instant on the page is read for good.
             until: From this instant on pages before it were.
             top: The newer end of all that this reading reads.
+            is_alone: Whether no other reading of the connector may be shown the same.
         """
         sifted = Sifted()
         if self.seam_since < END:
@@ -112,7 +113,7 @@ class Delivered:
             key = digest(identity(each.entry, each.moment))
             is_new = key not in self._now and self._is_new(each.entry, key)
             self._unseen.pop(key, None)
-            self._now[key] = BEGINNING if each.moment is None else each.place
+            self._now[key] = each.place if is_alone or each.moment is not None else BEGINNING
             if each.latest >= self.seam_since:
                 sifted.at_seam.append((max(each.place, self.seam_since), key))
             elif each.place < cut or self._is_skipped(each.place) or not self._has_seam:

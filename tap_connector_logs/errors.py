@@ -200,20 +200,22 @@ class ConnectorsFailedError(TapError):
         if len(failures) > _MOST_NAMES:
             names += f" and {len(failures) - _MOST_NAMES} more"
         super().__init__(f"{len(failures)} of {of} connectors could not be read: {names}. The reasons stand above.")
-        if len(failures) == of:
-            if all(
-                isinstance(error, CredentialError) or getattr(error, "status", 0) == _FORBIDDEN
-                for error in failures.values()
-            ):
-                self.exit_code = CredentialError.exit_code
-                self.args = (f"{self} {CredentialError.advice}",)
-            elif all(isinstance(error, UnreadableAnswerError) for error in failures.values()):
-                self.exit_code = UnreadableAnswerError.exit_code
-        if all(isinstance(error, RateLimitError) for error in failures.values()):
+        errors = failures.values()
+        if all(isinstance(error, RateLimitError) for error in errors):  # the others are complete: they can wait
             self.exit_code = RateLimitError.exit_code
-            self.args = (
-                f"{self} {max(failures.values(), key=lambda error: getattr(error, 'retry_after', None) or 0)}",
-            )
+            self.args = (f"{self} {max(errors, key=lambda error: error.retry_after or 0)}",)
+        elif len(failures) == of and all(map(_is_for_the_credential, errors)):
+            self.exit_code = CredentialError.exit_code
+            self.args = (f"{self} {CredentialError.advice}",)
+        elif len(failures) == of:
+            kinds = (kind for kind in (ServerError, UnreadableAnswerError) if all(isinstance(e, kind) for e in errors))
+            self.exit_code = next((kind.exit_code for kind in kinds), self.exit_code)
+
+
+def _is_for_the_credential(error: TapError) -> bool:
+    """Tell whether a refusal may be for the credential: the API itself must have said so."""
+    is_forbidden = isinstance(error, ConnectorError) and error.status == _FORBIDDEN
+    return is_forbidden or isinstance(error, CredentialError)
 
 
 class Interrupted(BaseException):

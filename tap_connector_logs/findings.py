@@ -79,7 +79,7 @@ class Findings:
         """Tell that the logs of a connector come out of the order of their time."""
         self.out_of_order += 1
         logger.warning(
-            "Connector %s: the API lists logs out of the order of their log_time. All that it shows are delivered; "
-            "where late ones end a page, others may be missing.",
+            "Connector %s: the API lists logs out of the order of their log_time. All that it shows of the time to be "
+            "read are delivered; where late ones end a page, others may be missing.",
             connector_identifier,
         )

@@ -156,7 +156,8 @@ class Reader:
             raise error
         if name in self.failures:
             return
-        if (is_refusal or isinstance(error, ServerError)) and request.answers_before == self._answers:
+        is_news = request.answers_before == self._answers and not (is_refusal and self._is_asking_again)
+        if is_news and isinstance(error, CredentialError | RateLimitError | ServerError):
             self._failing.add((name, type(error)))
         if sum(kind is type(error) for _, kind in self._failing) >= min(_ENOUGH, len(self._connectors)):
             raise error
@@ -165,6 +166,7 @@ class Reader:
                 logger.warning("%s Connector %s is set aside, and asked again last.", error, name)
             self._refused.add(name)
             self._set_aside.append(request.reading)
+            self.begun.add(name)  # the next run asks it last: two that are refused must not starve the others
         else:
             self.failures[name] = error
             self.begun.add(name)

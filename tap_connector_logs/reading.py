@@ -7,6 +7,7 @@ intervals of a connector at the same time.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -111,7 +112,7 @@ class Reading:
         self.is_fresh = is_fresh
         self.has_begun = False
         self._settings = settings
-        self._top = interval.until
+        self._since, self._top = interval.since, interval.until
         self._page_span = 0
         self._begins_seam = is_fresh and interval.until == settings.end
         may_be_empty = connector.known is None or connector.was_behind
@@ -171,16 +172,16 @@ class Reading:
         Raises:
             UnreadableAnswerError: If the API's pages don't move on.
         """
-        entries = _distinct(answer.entries)
+        entries, twins = _distinct(answer.entries)
         moments = [parse_moment(entry.get("log_time")) for entry in entries]
         instants = [None if moment is None else instant_of(moment) for moment in moments]
         if _is_oldest_first(instants):
             self.walk.is_disordered = True
-            entries, moments, instants = entries[::-1], moments[::-1], instants[::-1]
+            entries, twins, moments, instants = entries[::-1], twins[::-1], moments[::-1], instants[::-1]
         is_full = len(answer.entries) >= (answer.limit or self._settings.page_size)
 
         def name(at: int) -> Hashable:
-            return log_id(entries[at]), instants[at]
+            return log_id(entries[at]), instants[at], twins[at] if twins else 0
 
         self.walk.is_disordered |= self.connector.is_disordered
         self.walk.begins = self.connector.begins
@@ -194,7 +195,7 @@ class Reading:
                 "`before` asks for, or with no usable log_time at all."
             ) from None
         self._skipped = step.skipped
-        self._look_at(step.page.places, answer.server_time)
+        self._look_at(step.page.places, answer.server_time, is_full=is_full)
         self._note(step, findings)
         self.connector.open -= self.walk.done
         seam = self._begin_seam(instants, answer.server_time)
@@ -213,8 +214,8 @@ class Reading:
         findings.without_id += len(page.entries) - sum(map(has_id, page.entries))
         return page
 
-    def _look_at(self, places: Sequence[int], server_time: int) -> None:
-        """Learn how far back there are logs, and how close they lie."""
+    def _look_at(self, places: Sequence[int], server_time: int, *, is_full: bool) -> None:
+        """Learn how far back there are logs, and how close they lie: not from a short page, which may be the last."""
         if not places:
             return
         oldest, newest, seen = min(places), max(places), self.connector.seen
@@ -222,7 +223,7 @@ class Reading:
             newest if newest < server_time else max((place for place in places if place < server_time), default=FIRST)
         )
         self._oldest = min(self._oldest, oldest)
-        self._page_span = newest - oldest or self._page_span
+        self._page_span = (newest - oldest or self._page_span) if is_full else 0
         self.connector.seen = Interval(min(seen.since, oldest), max(seen.until, newest))
         self.connector.shown = max(self.connector.shown, past)
 
@@ -241,7 +242,8 @@ class Reading:
             return None
         self._begins_seam = False
         newest = self.connector.newest = max(past)
-        since = max(floor_to(newest, SECOND) - self._settings.lookback_seconds * SECOND, FIRST)
+        lookback = self._settings.lookback_seconds * SECOND
+        since = max(floor_to(newest, SECOND) - lookback, self._since, FIRST)  # of more than is read nothing is known
         self.connector.delivered.begin_seam(since)
         return Seam(since, newest, newest)
 
@@ -260,7 +262,8 @@ class Reading:
         sure = delivered.surely_new(step.page, step.deliver, cut=cut, until=step.until)
         doubtful = [self._held[key] for key in step.recalled]
         doubtful += [found(at) for at in step.deliver if at not in sure]
-        sifted = delivered.sift(doubtful, cut=cut, until=step.until, top=self._top)
+        is_alone = self.connector.open + self.walk.done == 1
+        sifted = delivered.sift(doubtful, cut=cut, until=step.until, top=self._top, is_alone=is_alone)
         if self.walk.done:
             sifted.at_seam += delivered.unseen(self._seams)
         newer = [each for each in sifted.new if sure and each.place >= step.page.places[sure[0]]]
@@ -300,10 +303,11 @@ class Reading:
             findings.burst(connector.identifier, step.burst)
         if step.gone is not None:
             findings.removal(connector.identifier, step.gone)
-        if self.walk.done and not (self._oldest == END and connector.was_behind):
+        oldest = None if connector.seen.since == END else connector.seen.since
+        if self.walk.done and not (oldest is None and connector.was_behind):
             for newest in self._meets:
-                if self._oldest > newest:
-                    findings.hole(connector.identifier, newest, None if self._oldest == END else self._oldest)
+                if oldest is None or oldest > newest:
+                    findings.hole(connector.identifier, newest, oldest)
 
 
 def _is_oldest_first(instants: Sequence[int | None]) -> bool:
@@ -312,12 +316,21 @@ def _is_oldest_first(instants: Sequence[int | None]) -> bool:
     return len(times) > 1 and times[-1] - times[0] >= SECOND and times == sorted(times)
 
 
-def _distinct(entries: Sequence[Entry]) -> Sequence[Entry]:
-    """Return a page without the entries that it shows once more."""
+def _distinct(entries: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[int]]:
+    """Return a page without the entries that it shows once more.
+
+    Where some have one id, but not one content, there is for each how many before it have its id; else nothing.
+    """
     try:
         if len({entry.get("id") for entry in entries}) == len(entries):
-            return entries
+            return entries, ()
     except TypeError:  # no usable id
         pass
     found = {identity(entry, parse_moment(entry.get("log_time"))): entry for entry in reversed(entries)}
-    return list(reversed(found.values()))
+    distinct = list(reversed(found.values()))
+    seen = Counter[str]()
+    twins = []
+    for identifier in map(log_id, distinct):
+        twins.append(seen[identifier])
+        seen[identifier] += 1
+    return distinct, twins

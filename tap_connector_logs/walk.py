@@ -159,6 +159,8 @@ class Walk:
         elif (cut := self._fine_cut(times)) is not None:
             self._take(page, step, cut)
             self._ask(cut, expects=True, was_full=is_full)
+        elif not is_full:
+            self._descend(page, step, min(times) - MICROSECOND)
         else:
             step.burst = min(times)
             lower = self._lower(step.burst)

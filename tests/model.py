@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, islice
 from typing import Any, Literal
 
 from tap_connector_logs.answers import Answer
@@ -91,36 +93,24 @@ class ModelApi:
     requests: int = 0
     lied: set[tuple[str, int | None]] = field(default_factory=set)
     random: random.Random = field(default_factory=lambda: random.Random(7))
+    _sorted: dict[str, tuple[list[Log], list[Log]]] = field(default_factory=dict)
 
     def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
         self.requests += 1
         assert self.requests < MOST_REQUESTS, "the reading doesn't end"
         self.before_request(self.requests)
         server = self.server
-        logs = list(enumerate(self.logs[connector_identifier]))
-        if self.lag:
-            newest = max((log.instant for _, log in logs if log.instant < self.server_time), default=0)
-            logs = [(at, log) for at, log in logs if not newest - self.lag < log.instant <= newest]
-        if before is not None:
-            cut = before // server.precision * server.precision // server.unit
-            logs = [
-                (at, log)
-                for at, log in logs
-                if log.instant // server.unit < cut or (server.inclusive and log.instant // server.unit == cut)
-            ]
-        tie_breaks: dict[str, Callable[[int, Log], Any]] = {
-            "newest last": lambda at, log: (log.instant, at),
-            "newest first": lambda at, log: (-log.instant, at),
-            "shuffled": lambda _at, _log: self.random.random(),
-        }
-        tie_break = tie_breaks[server.ties]
-        logs.sort(
-            key=lambda each: -each[0] if server.by_arrival else (-(each[1].instant // server.unit), tie_break(*each))
+        newest = max(
+            (log.instant for log in self.logs[connector_identifier] if log.instant < self.server_time), default=0
         )
-        shown = [log for _, log in logs]
+        visible = (
+            log
+            for log in self._newest_first(connector_identifier, before)
+            if not newest - self.lag < log.instant <= newest
+        )
         if server.shows_twice is not None:
-            shown = [log for at, log in enumerate(shown) for _ in range(2 if at % server.shows_twice == 0 else 1)]
-        shown = shown[: min(limit, server.largest_page)]
+            visible = (log for at, log in enumerate(visible) for _ in range(2 if at % server.shows_twice == 0 else 1))
+        shown = list(islice(visible, min(limit, server.largest_page)))
         if self.requests in server.cut_short and (connector_identifier, before) not in self.lied:
             shown = shown[: int(len(shown) * server.cut_short[self.requests])]
             self.lied.add((connector_identifier, before))
@@ -128,6 +118,27 @@ class ModelApi:
             self.lied.discard((connector_identifier, before))
         self.watch([log.id for log in shown])
         return Answer([_entry(log) for log in shown], None, self.server_time, limit)
+
+    def _newest_first(self, connector_identifier: str, before: int | None) -> Iterator[Log]:
+        """Yield the logs before an instant in the order in which the server has them."""
+        server, logs = self.server, self.logs[connector_identifier]
+        unit, cut = server.unit, None
+        if before is not None:
+            cut = before // server.precision * server.precision // unit + server.inclusive
+        if server.by_arrival:
+            yield from (log for log in reversed(logs) if cut is None or log.instant // unit < cut)
+            return
+        if connector_identifier not in self._sorted or self._sorted[connector_identifier][0] != logs:
+            up = -1 if server.ties == "newest first" else 1
+            in_order = sorted(logs, key=lambda log: (-(log.instant // unit), up * log.instant))
+            self._sorted[connector_identifier] = list(logs), in_order
+        in_order = self._sorted[connector_identifier][1]
+        first = 0 if cut is None else bisect_left(in_order, 1 - cut, key=lambda log: -(log.instant // unit))
+        for _, group in groupby(islice(in_order, first, None), key=lambda log: log.instant // unit):
+            ties = list(group)
+            if server.ties == "shuffled":
+                self.random.shuffle(ties)
+            yield from ties
 
 
 def _entry(log: Log) -> dict[str, Any]:
