@@ -107,6 +107,11 @@ class Client:
         return self.gate.passed
 
     @property
+    def requests_left(self) -> float:
+        """Requests that the run may still make; infinity for any number."""
+        return self.gate.left
+
+    @property
     def seconds_waited(self) -> float:
         """Seconds so far in which a request waited to be made again."""
         return self._waits.seconds

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from tap_connector_logs.instants import format_instant
+from tap_connector_logs.settings import MOST_LOGS_PER_REQUEST
 
 logger = logging.getLogger(__name__)
 
@@ -55,14 +56,16 @@ class Findings:
             format_instant(instant),
         )
 
-    def burst(self, connector_identifier: str, instant: int) -> None:
-        """Tell that there are more logs around an instant than any answer shows."""
+    def burst(self, connector_identifier: str, instant: int, limit: int) -> None:
+        """Tell that there are more logs around an instant than an answer shows of `limit` that were asked for."""
         self.bursts += 1
         logger.warning(
-            "Connector %s: about %s there are more logs than the API can return for one instant. All that it showed "
-            "were delivered; the others can't be read.",
+            "Connector %s: about %s there are more logs than the %d that the API shows at once. All that it showed "
+            "were delivered; the others can't be read%s.",
             connector_identifier,
             format_instant(instant),
+            limit,
+            "" if limit >= MOST_LOGS_PER_REQUEST else " with so small a page_size",
         )
 
     def cut_short(self, connector_identifier: str, instant: int) -> None:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import deque
 from threading import Lock
@@ -76,9 +77,14 @@ class Gate:
         self._holding = Lock()
 
     @property
+    def left(self) -> float:
+        """Requests that the run may still make; infinity for any number."""
+        return math.inf if self._max_requests is None else self._max_requests - self.passed
+
+    @property
     def is_spent(self) -> bool:
         """Whether the run has made as many requests as it may."""
-        return self._max_requests is not None and self.passed >= self._max_requests
+        return self.left <= 0
 
     @property
     def held_for(self) -> float:

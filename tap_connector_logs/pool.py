@@ -21,6 +21,9 @@ from tap_connector_logs.reading import Page
 MOST_PAGES_AHEAD = 2
 """Pages that may wait to be written before there are fewer requests under way for it."""
 
+REQUESTS_TO_PROVE = 4
+"""Requests that it may take to prove where a history begins: a run that can't make them leaves that to the next one."""
+
 _LONGEST_ALONE_SECONDS = 3.0
 
 _Outcome = tuple[Request, Answer | Exception]
@@ -45,6 +48,8 @@ def pages(reader: Reader, client: Client, *, concurrency: int) -> Iterator[Page]
         try:
             while True:
                 most = 1 if is_alone else min(concurrency, concurrency + MOST_PAGES_AHEAD - len(waiting))
+                # The last requests of a budget are for one after the other, lest none come to an end.
+                most = int(min(most, max(1, client.requests_left / REQUESTS_TO_PROVE)))
                 while threads.under_way < most and (request := reader.next_request()) is not None:
                     threads.ask(request)
                 if waiting and not threads.has_answer:

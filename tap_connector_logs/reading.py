@@ -178,7 +178,8 @@ class Reading:
         if _is_oldest_first(instants):
             self.walk.is_disordered = True
             entries, twins, moments, instants = entries[::-1], twins[::-1], moments[::-1], instants[::-1]
-        is_full = len(answer.entries) >= (answer.limit or self._settings.page_size)
+        limit = answer.limit or self._settings.page_size
+        is_full = len(answer.entries) >= limit
 
         def name(at: int) -> Hashable:
             return log_id(entries[at]), instants[at], twins[at] if twins else 0
@@ -196,7 +197,7 @@ class Reading:
             ) from None
         self._skipped = step.skipped
         self._look_at(step.page.places, answer.server_time, is_full=is_full)
-        self._note(step, findings)
+        self._note(step, findings, limit)
         self.connector.open -= self.walk.done
         seam = self._begin_seam(instants, answer.server_time)
 
@@ -291,7 +292,7 @@ class Reading:
             delivery,
         )
 
-    def _note(self, step: Step, findings: Findings) -> None:
+    def _note(self, step: Step, findings: Findings, limit: int) -> None:
         """Tell of what the API can't give, doesn't keep, or gives in a strange way."""
         connector, findings.seams = self.connector, findings.seams + step.proves_seam
         if self.walk.is_disordered and not connector.is_disordered:
@@ -300,7 +301,7 @@ class Reading:
         if step.skipped is not None:
             findings.cut_short(connector.identifier, step.skipped.since)
         if step.burst is not None:
-            findings.burst(connector.identifier, step.burst)
+            findings.burst(connector.identifier, step.burst, limit)
         if step.gone is not None:
             findings.removal(connector.identifier, step.gone)
         oldest = None if connector.seen.since == END else connector.seen.since

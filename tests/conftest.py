@@ -16,7 +16,7 @@ from simulator.process import Simulator
 from tests.tap_process import Run, RunTap, run_tap, settings_for
 
 LONGEST = (
-    *("test_whole_runs.py", "test_faults.py", "test_demo.py", "test_meltano.py"),
+    *("test_whole_runs.py", "test_faults.py", "test_demo.py", "test_meltano.py", "test_strange_servers.py"),
     *("test_limits.py", "test_progress.py", "test_loaders.py", "test_hub_entry.py"),
 )
 """Files that take longer than the number of their tests tells."""

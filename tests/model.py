@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from bisect import bisect_left
 from collections import Counter
@@ -15,6 +16,7 @@ from tap_connector_logs.answers import Answer
 from tap_connector_logs.backlog import Backlog
 from tap_connector_logs.errors import TapError
 from tap_connector_logs.instants import MICROSECOND, SECOND, format_instant
+from tap_connector_logs.pool import REQUESTS_TO_PROVE
 from tap_connector_logs.reader import Reader, Request
 from tap_connector_logs.reading import Page
 from tap_connector_logs.settings import CONFIG_SCHEMA, Settings, parse_settings
@@ -204,7 +206,9 @@ def pages(
     while True:
         if last is not None and api.requests + len(under_way) >= last:
             reader.stop()
-        while len(under_way) < concurrency and (request := reader.next_request()):
+        left = math.inf if last is None else last - api.requests
+        most = int(min(concurrency, max(1, left / REQUESTS_TO_PROVE)))
+        while len(under_way) < most and (request := reader.next_request()):
             under_way.append(request)
         if not under_way:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import cast
@@ -25,6 +26,7 @@ class LockedApi(ModelApi):
     before_answer: Callable[[str], None] = lambda _: None
     lock = threading.Lock()
     requests_made = 0
+    requests_left = math.inf
 
     def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
         self.before_answer(connector_identifier)

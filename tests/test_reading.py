@@ -349,6 +349,56 @@ def test_logs_without_a_time_that_version_0_1_0_delivered_do_not_come_again() ->
     assert target.ids == ["A/5"]
 
 
+def test_logs_of_one_id_and_one_time_but_other_content_are_all_delivered() -> None:
+    twins = [Log(FIRST, "twin", status=status) for status in (200, 201, 202)]
+    for page_size in (2, 5, 1_000):
+        api, target = ModelApi({"A": [*twins, *history(3, first=FIRST + 9 * SECOND)]}), Target()
+        for _ in range(3):
+            target.run(api, tap_settings(page_size=max(page_size, len(twins) + 1)))
+        assert sorted(status or 0 for name, status in target.contents if name == "twin") == [200, 201, 202]
+        assert len(target.contents) == 6
+
+
+def test_logs_that_are_all_of_the_future_come_once() -> None:
+    api, target = ModelApi({"A": history(5, first=FIRST + 10 * SECOND)}, server_time=FIRST + 5 * SECOND), Target()
+    for _ in range(3):
+        target.run(api, tap_settings())
+    api.server_time += 3_600 * SECOND
+    api.logs["A"] += history(5, first=FIRST + 20 * SECOND, name="new-")
+    for _ in range(2):
+        target.run(api, tap_settings())
+    assert sorted(target.ids) == ids_of(api)
+
+
+def test_a_hole_is_told_where_the_reading_is_cut_in_two() -> None:
+    api, target = ModelApi({"A": history(600)}), Target()
+    config = tap_settings(page_size=100, concurrency=4, lookback_seconds=10)
+    target.run(api, config)
+    api.logs["A"] = history(600, first=FIRST + 5_000 * SECOND, name="new-")
+    reader = target.run(api, config)
+    assert reader.findings.holes == 1
+
+
+def test_a_longer_lookback_repeats_nothing_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    api, target = ModelApi({"A": history(20, step=SECOND // 3)}), Target()
+    for lookback in (0, 10, 10):
+        target.run(api, tap_settings(lookback_seconds=lookback))
+    repeated = len(target.ids) - len(set(target.ids))
+    assert caplog.text.count("may come a second time") == (1 if repeated else 0)
+
+
+def test_a_second_reading_that_is_shown_all_tells_of_no_burst(caplog: pytest.LogCaptureFixture) -> None:
+    logs = [Log(FIRST + 999, "a"), Log(FIRST + 31_000, "b"), *history(5, first=FIRST + 9 * SECOND)]
+    for cut_short in range(1, 5):
+        for share in (0, 0.5):
+            api = ModelApi({"A": logs}, Server(cut_short={cut_short: share}))
+            target = Target()
+            target.run(api, tap_settings())
+            target.run(api, tap_settings())
+            assert sorted(target.ids) == ids_of(api)
+    assert "at once" not in caplog.text
+
+
 def test_an_answer_that_is_oldest_first_is_read_from_its_end(caplog: pytest.LogCaptureFixture) -> None:
     class Ascending(ModelApi):
         @override
