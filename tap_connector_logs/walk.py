@@ -74,7 +74,7 @@ class Walk:
         begins: The instant of the oldest log of all, where that was proven; or None.
         expects: Whether an empty answer is a surprise.
         is_last: Whether another walk has skipped the interval: what this one is not shown, none will be.
-        is_disordered: Whether a page was out of order.
+        is_disordered: Whether a page was out of order, or held what is a second later than was asked for.
         before: What to ask next; None for the newest page.
         done: Whether nothing is left to ask.
         held: Names and instants of the entries held back.
@@ -121,12 +121,12 @@ class Walk:
         """
         page = PageTimes(instants, name, otherwise=self.interval.until - 1)
         step = Step(page, self.interval.until, proves_seam=bool(self.held))
-        self.is_disordered |= page.is_disordered
         if not page.order:
             if is_full:
                 raise StuckError
             self._read_nothing(page, step)
             return step
+        self.is_disordered |= page.is_disordered or max(page.places) >= (self.before or END) + SECOND
         if self._passed is not None:
             self._look_back(page, step, self._passed)
         self._compare(page, step)

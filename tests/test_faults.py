@@ -701,6 +701,7 @@ ODD: dict[str, tuple[bytes, int]] = {
         json.dumps({"logs": [{"id": "1", "log_time": TIME, "status": status} for status in (200, 500)]}).encode(),
         2,
     ),
+    "ids that are lists": (json.dumps({"logs": [{"id": [number], "log_time": TIME} for number in (1, 2)]}).encode(), 2),
     "the same log twice": (json.dumps({"logs": [{"id": "1", "log_time": TIME}] * 2}).encode(), 1),
     "names twice": (b'{"logs": [{"id": "1", "id": "2", "event": "a", "event": "b"}]}', 1),
     "deep nesting": (b'{"logs": [{"id": "1", "x": ' + b"[" * 500 + b"]" * 500 + b"}]}", 1),

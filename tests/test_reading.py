@@ -272,6 +272,7 @@ def test_an_api_that_ignores_before_fails_the_connector_and_not_the_run() -> Non
     api, target = Deaf({"A": history(100), "B": history(100)}), Target()
     reader = target.run(api, tap_settings(page_size=10))
     assert list(reader.failures) == ["A"]
+    assert reader.findings.out_of_order == 1
     assert len([name for name in target.ids if name.startswith("B")]) == 100
     assert api.requests < 30
 
@@ -397,6 +398,57 @@ def test_a_second_reading_that_is_shown_all_tells_of_no_burst(caplog: pytest.Log
             target.run(api, tap_settings())
             assert sorted(target.ids) == ids_of(api)
     assert "at once" not in caplog.text
+
+
+@pytest.mark.parametrize("unit", [MILLISECOND, SECOND])
+def test_more_logs_than_a_page_in_what_the_server_takes_for_one_instant_are_told(
+    unit: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    burst = history(30, first=FIRST + 50 * SECOND + 5 * MILLISECOND, step=unit // 40, name="burst-")
+    same_second = [Log(FIRST + 50 * SECOND + 7, "same-second")]
+    api = ModelApi({"A": [*history(50), *same_second, *burst]}, Server(unit=unit, precision=unit))
+    target = Target()
+    reader = target.run(api, tap_settings(page_size=10))
+    assert reader.findings.bursts == 1
+    assert "Connector A: about 2026-01-01T00:00:50.0" in caplog.text
+    missing = set(ids_of(api)) - set(target.ids)
+    assert all("burst" in name or (unit == SECOND and "same" in name) for name in missing)
+    assert 10 <= len(target.ids) - 50 < 30
+    assert len(set(target.ids)) == len(target.ids)
+
+
+def test_more_logs_at_one_instant_than_a_server_shows_of_those_asked_for_are_told() -> None:
+    burst = [Log(FIRST + 50 * SECOND + 7, f"burst-{number}") for number in range(8)]
+    api, target = ModelApi({"A": [*history(50), *burst]}, Server(largest_page=5)), Target()
+    reader = target.run(api, tap_settings())
+    assert (reader.findings.bursts, reader.findings.answers_cut_short) == (1, 1)
+    assert sorted(name for name in target.ids if "burst" not in name) == sorted(f"A/{number}" for number in range(50))
+    assert len([name for name in target.ids if "burst" in name]) == 5
+    assert '"backlog"' not in target.state
+
+
+def test_a_log_that_is_removed_where_a_page_ends_is_delivered_though_before_is_included() -> None:
+    logs = [Log(FIRST + 5 * SECOND, "c"), Log(FIRST + SECOND, "b"), Log(FIRST + SECOND // 2, "a")]
+    api, target = ModelApi({"A": logs}, Server(inclusive=True)), Target()
+
+    def remove(request: int) -> None:
+        if request == 2:
+            api.logs["A"] = [log for log in logs if log.id != "a"]
+
+    api.before_request = remove
+    reader = target.run(api, tap_settings())
+    assert sorted(target.ids) == ["A/a", "A/b", "A/c"]
+    assert reader.findings.holes == 1
+
+
+def test_so_many_logs_without_a_time_that_the_state_has_no_room_for_all() -> None:
+    api = ModelApi({"A": [Log(FIRST + number, f"{number}", is_undated=True) for number in range(990)]})
+    target = Target()
+    target.run(api, tap_settings())
+    assert sorted(target.ids) == ids_of(api)
+    assert len(target.state) < 16 * 1024
+    target.run(api, tap_settings())
+    assert len(target.ids) == 990 + 40
 
 
 def test_an_answer_that_is_oldest_first_is_read_from_its_end(caplog: pytest.LogCaptureFixture) -> None:
