@@ -11,9 +11,11 @@ IS_LONG = os.environ.get("LONG_TESTS") == "1"
 _TIMES_AS_MANY = 10
 
 
-def examples(count: int) -> settings:
-    """Let Hypothesis invent so many examples, and in the long form ten times as many.
+def examples(count: int, long: int | None = None) -> settings:
+    """Let Hypothesis invent so many examples, and in the long form ten times as many, or `long`.
 
     The short form is the same each time: what fails, fails for a change. The long form finds new examples.
     """
-    return settings(max_examples=count * _TIMES_AS_MANY if IS_LONG else count, deadline=None, derandomize=not IS_LONG)
+    return settings(
+        max_examples=(long or count * _TIMES_AS_MANY) if IS_LONG else count, deadline=None, derandomize=not IS_LONG
+    )

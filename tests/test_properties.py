@@ -228,7 +228,7 @@ def test_every_log_is_delivered_exactly_once(story: Story) -> None:
     assert sorted(target.ids) == ids_of(api)
 
 
-@examples(500)
+@examples(500, long=20_000)
 @given(stories(strange=True), st.integers(1, 6), st.randoms(use_true_random=False))
 def test_every_log_is_delivered_exactly_once_however_strange_the_server_is(
     story: Story, concurrency: int, order: Random
@@ -238,7 +238,7 @@ def test_every_log_is_delivered_exactly_once_however_strange_the_server_is(
     assert sorted(target.ids) == ids_of(api)
 
 
-@examples(500)
+@examples(500, long=20_000)
 @given(stories(by_arrival=True), st.integers(1, 6), st.randoms(use_true_random=False))
 def test_nothing_is_amiss_without_a_warning_where_logs_come_as_they_arrive(
     story: Story, concurrency: int, order: Random
