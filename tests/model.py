@@ -28,6 +28,9 @@ FIRST = 1_767_225_600 * SECOND
 
 MOST_REQUESTS = 5_000
 
+APART = 8
+"""Requests that lie between two answers that are cut short: more than are under way at once."""
+
 
 @dataclass(frozen=True)
 class Log:
@@ -49,8 +52,7 @@ class Server:
         unit: What logs are ordered and compared by.
         ties: The order of logs of one unit; "shuffled" is another one at every request.
         largest_page: Most logs in any answer.
-        cut_short: The share of its logs that an answer shows, by the number of the request; never twice in a row to
-            one question.
+        cut_short: The share of its logs that an answer shows, by the number of the request; never of two in a row.
         shows_twice: Of each answer, one log of so many is shown twice.
         by_arrival: Whether logs come in the order in which they were added.
     """
@@ -83,7 +85,8 @@ class ModelApi:
         before_request: Is told the number of each request before it is answered.
         watch: Is told the ids that are shown.
         requests: Requests so far.
-        lied: Questions of which the last answer was cut short.
+        lied_at: Number of the last request whose answer was cut short.
+        lied_to: The question of that request, until it has been answered whole.
     """
 
     logs: dict[str, list[Log]]
@@ -93,7 +96,8 @@ class ModelApi:
     before_request: Callable[[int], None] = lambda _: None
     watch: Callable[[list[str]], None] = lambda _: None
     requests: int = 0
-    lied: set[tuple[str, int | None]] = field(default_factory=set)
+    lied_at: int = -100
+    lied_to: tuple[str, int | None] | None = None
     random: random.Random = field(default_factory=lambda: random.Random(7))
     _sorted: dict[str, tuple[list[Log], list[Log]]] = field(default_factory=dict)
 
@@ -113,11 +117,12 @@ class ModelApi:
         if server.shows_twice is not None:
             visible = (log for at, log in enumerate(visible) for _ in range(2 if at % server.shows_twice == 0 else 1))
         shown = list(islice(visible, min(limit, server.largest_page)))
-        if self.requests in server.cut_short and (connector_identifier, before) not in self.lied:
+        question = connector_identifier, before
+        if self.requests in server.cut_short and self.requests > self.lied_at + APART and question != self.lied_to:
             shown = shown[: int(len(shown) * server.cut_short[self.requests])]
-            self.lied.add((connector_identifier, before))
-        else:
-            self.lied.discard((connector_identifier, before))
+            self.lied_at, self.lied_to = self.requests, question
+        elif question == self.lied_to:
+            self.lied_to = None
         self.watch([log.id for log in shown])
         return Answer([_entry(log) for log in shown], None, self.server_time, limit)
 
