@@ -90,6 +90,8 @@ class Walk:
     _top: int = field(init=False)
     held: dict[Hashable, int] = field(init=False, default_factory=dict)
     _passed: int | None = field(init=False, default=None)
+    _probe: int | None = field(init=False, default=None)
+    _is_probing: bool = field(init=False, default=False)
     _was_full: bool = field(init=False, default=False)
     _repeats: int = field(init=False, default=0)
     _is_empty: bool = field(init=False, default=False)
@@ -151,12 +153,16 @@ class Walk:
         elif (closer := self._closer(page, is_dense=is_dense)) is not None:
             self._take(page, step, until)
             self._ask(closer, expects=True)
+        elif not is_new and self._is_probing:
+            self._finish(page, step)
         elif not is_new:
+            self._probe = self._fine_cut(times, newest=max(times)) if times else None
             self._descend(page, step, min(times) - MICROSECOND if times else until)
         elif not is_dense and self._repeats < _MOST_REPEATS:  # more of this second than before, and nothing below it
             self._take(page, step, until)
             self._repeats += 1
-        elif (cut := self._fine_cut(times)) is not None:
+            self._is_probing = False
+        elif (cut := self._fine_cut(times, newest=until - 1)) is not None:
             self._take(page, step, cut)
             self._ask(cut, expects=True, was_full=is_full)
         elif not is_full:
@@ -179,6 +185,11 @@ class Walk:
         if self.expects and not self._is_empty:
             self._take(page, step, self.interval.until)
             self._is_empty = True
+        elif self._passed is not None and self._probe is not None:
+            # Nothing is older than what has been shown. But was all shown that is as old? A closer question tells.
+            self._take(page, step, self.interval.until)
+            self._ask(self._probe, expects=False)
+            self._probe, self._is_probing = None, True
         else:
             self._finish(page, step)
 
@@ -254,11 +265,11 @@ class Walk:
             closer += [ceil_to(until, MILLISECOND), until]
         return next((question for question in closer if until - MICROSECOND <= question < asked), None)
 
-    def _fine_cut(self, times: Sequence[int]) -> int | None:
-        """Return the millisecond or microsecond down to which a page is read that lies within a second."""
+    def _fine_cut(self, times: Sequence[int], *, newest: int) -> int | None:
+        """Return the millisecond or microsecond above the oldest log of a second, if it isn't above `newest`."""
         oldest = min(times)
         cuts = (floor_to(oldest, MILLISECOND) + MILLISECOND, oldest + MICROSECOND)
-        return next((cut for cut in cuts if cut < self.interval.until), None)
+        return next((cut for cut in cuts if cut <= newest), None)
 
     def _tail(self, times: Sequence[int], *, is_full: bool) -> Sequence[int]:
         """Return the times at the end of a page that lead on, of which one or some may be late."""

@@ -115,6 +115,8 @@ def stories(
         at_start, while_reading = some_logs(40), some_logs(5)
         runs.append((at_start, while_reading, draw(st.none() | st.integers(0, 4))))
     page_size = 1 if burst else server.most_at_once(everything) + 1
+    if by_arrival:  # a late log at the end of a page is seen through if the page holds more than the second above it
+        page_size += Server(inclusive=True, unit=SECOND).most_at_once(everything)
     behind = {}
     if strange:
         shows_twice = draw(st.none() | st.just(3))

@@ -427,6 +427,24 @@ def test_more_logs_at_one_instant_than_a_server_shows_of_those_asked_for_are_tol
     assert '"backlog"' not in target.state
 
 
+@pytest.mark.parametrize("newer", [0, 20])
+def test_the_oldest_second_of_a_history_is_read_whole_though_the_server_shows_less_than_is_asked_for(
+    newer: int,
+) -> None:
+    oldest = [Log(FIRST, name) for name in "abc"] + [Log(FIRST + 1, name) for name in "pq"]
+    logs = [*oldest, *history(newer, first=FIRST + 60 * SECOND)]
+    api, target = ModelApi({"A": logs}, Server(largest_page=4)), Target()
+    target.run(api, tap_settings())
+    target.run(api, tap_settings())
+    assert sorted(target.ids) == ids_of(api)
+
+
+def test_an_end_with_several_instants_in_its_last_second_takes_one_request_more() -> None:
+    api, target = ModelApi({"A": [*history(10), Log(FIRST + 7, "b")]}), Target()
+    target.run(api, tap_settings())
+    assert (sorted(target.ids), api.requests) == (ids_of(api), 4)
+
+
 def test_a_log_that_is_removed_where_a_page_ends_is_delivered_though_before_is_included() -> None:
     logs = [Log(FIRST + 5 * SECOND, "c"), Log(FIRST + SECOND, "b"), Log(FIRST + SECOND // 2, "a")]
     api, target = ModelApi({"A": logs}, Server(inclusive=True)), Target()
