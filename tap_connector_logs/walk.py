@@ -259,7 +259,7 @@ class Walk:
         """Return a question nearer to what is left, if there is one: then the page will hold more of that."""
         until, asked = self.interval.until, END if self.before is None else self.before
         closer = [ceil_to(until, SECOND)]
-        if is_dense and asked <= max(page.places):  # it includes `before`
+        if asked <= max(page.places):  # it includes `before`
             closer.append(min(until, asked) - MICROSECOND)
         elif is_dense:
             closer += [ceil_to(until, MILLISECOND), until]
