@@ -284,8 +284,7 @@ class Walk:
             self._finish(page, step)
             return
         self._take(page, step, self.interval.until)
-        if lower < self.interval.until - 1:  # a server that includes `before` shows all the older ones there
-            self._passed = lower if self._passed is None else min(lower, self._passed)
+        self._passed = lower if self._passed is None else min(lower, self._passed)
         self._ask(lower, expects=False)
 
     def _lower(self, instant: int) -> int:
