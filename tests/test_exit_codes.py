@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -341,6 +342,17 @@ def test_a_run_that_waits_for_the_api_stops_at_once(simulator: Simulator, tmp_pa
     assert_told_plainly(result)
     assert result.ids
     assert result.messages[-1]["type"] == "STATE"
+
+
+def test_a_run_that_has_not_read_a_page_stops_at_once(simulator: Simulator, tmp_path: Path) -> None:
+    simulator.switch(faults={"http_429": 1.0}, retry_after="3000")
+    with begin(tmp_path, settings_for(simulator, max_wait_seconds=4000)) as process:
+        deadline = time.monotonic() + 60
+        while "Trying again in" not in (tmp_path / "stderr").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 143
 
 
 def test_a_second_signal_ends_a_run_whose_output_nobody_reads(simulator: Simulator, tmp_path: Path) -> None:

@@ -101,6 +101,8 @@ def stories(
             if everything and late and draw(st.integers(0, 9)) == 0:
                 late -= 1
                 instant = newest - draw(st.integers(0, (LOOKBACK - 1) * SECOND))
+                if strange:  # where a page holds no more than there was, it hides what is older than all that
+                    instant = max(instant, min(log.instant for log in everything))
             elif future and draw(st.integers(0, 49)) == 0:
                 instant = FUTURE + number
             else:
