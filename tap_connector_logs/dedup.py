@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tap_connector_logs.backlog import MAX_DIGESTS, Backlog, Interval, Seam, digest
+from tap_connector_logs.backlog import Backlog, Interval, Seam, digest
 from tap_connector_logs.instants import BEGINNING, END, SECOND
 from tap_connector_logs.page_times import PageTimes
 from tap_connector_logs.records import identity, log_id
@@ -68,7 +68,6 @@ class Delivered:
         self._ids = {*backlog.early, *(key for seam in self.seams if seam.is_of_ids for key in seam.digests)}
         self._now: dict[bytes, int] = {}
         self._skipped: list[Interval] = []
-        self._at_seam = 0
         self._ahead: list[tuple[int, bytes]] = []
 
     def begin_seam(self, since: int) -> None:
@@ -124,7 +123,6 @@ class Delivered:
             if is_new:
                 sifted.new.append(each)
         self._forget(Interval(cut + SECOND, min(until + SECOND, top)))
-        self._count(sifted.at_seam)
         return sifted
 
     def is_new(self, entry: Mapping[str, Any], moment: datetime | None) -> bool:
@@ -132,12 +130,9 @@ class Delivered:
         return self._is_new(entry, digest(identity(entry, moment)))
 
     def unseen(self, seams: Sequence[Seam]) -> list[tuple[int, bytes]]:
-        """Return what of some seams this run was not shown, though the next may be: as far as there is room."""
+        """Return what of some seams this run was not shown, though the next may be."""
         digests = {key for seam in seams for key in seam.digests if seam.latest >= self.seam_since}
-        left = [(at, key) for key, at in self._unseen.items() if key in digests]
-        left = left[: max(0, MAX_DIGESTS - self._at_seam)]
-        self._count(left)
-        return left
+        return [(at, key) for key, at in self._unseen.items() if key in digests]
 
     @property
     def _has_seam(self) -> bool:
@@ -157,9 +152,3 @@ class Delivered:
 
     def _is_skipped(self, place: int) -> bool:
         return any(skipped.since <= place < skipped.until for skipped in self._skipped)
-
-    def _count(self, at_seam: Sequence[tuple[int, bytes]]) -> None:
-        """Begin the seam above what has no room in it."""
-        self._at_seam += len(at_seam)
-        if self._at_seam > MAX_DIGESTS:
-            self.seam_since = min((at for at, _ in at_seam), default=self.seam_since) + 1
