@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from typing_extensions import override
 
+from tap_connector_logs import backlog
 from tap_connector_logs.answers import Answer
 from tap_connector_logs.errors import ConnectorError, ServerError
 from tap_connector_logs.instants import MICROSECOND, MILLISECOND, SECOND, format_instant, parse_instant
@@ -342,6 +344,46 @@ def test_a_state_of_version_0_1_0_is_taken_over_and_nothing_comes_twice(name: st
     assert "digests" not in target.state
 
 
+CUT_TWICE_0_1_0 = {
+    "context": {"team_id": TEAM_ID, "connector_identifier": "A"},
+    "replication_key": "log_time",
+    "replication_key_value": "2026-01-01T00:00:24.000000Z",
+    "backlog": [{"since": "2026-01-01T00:00:24.000000Z", "until": "2026-01-01T00:00:40.250000Z"}],
+    "newest": "2026-01-01T00:00:49.750000Z",
+    "seams": [
+        {
+            "since": "2026-01-01T00:00:44.750000Z",
+            "newest": "2026-01-01T00:00:49.750000Z",
+            "digests": "3T4fnTSNDPerqwNKZsOMvM69Vp2n4s9L0512GpsbBZ5V9Ft6PGAhL9/VWihNIF+pe/Edh3DJQnXzjAyXr7yY5ni2rsr2"
+            "iljUygBmWK1OKfLMMuRIgUdBW2hv3W8Yl4MuAURRBYVgWWd3xrfp1Rgavj5vCkJ2/FyX3MCqWDnC",
+        },
+        {
+            "since": "2026-01-01T00:00:24.000000Z",
+            "newest": "2026-01-01T00:00:29.000000Z",
+            "digests": "JQPZENPGEJNc0PMno3IIoyJM8JK3znql8z1Qw4m5J8fl/A6d",
+        },
+    ],
+}
+"""What tap 0.1.0 wrote with a lookback of 5 s: a run read a log a second, the next was killed amid four a second."""
+
+
+@pytest.mark.parametrize("cuts", [[], [0], [0, 1, 1, 2]])
+def test_a_run_of_version_0_1_0_that_was_killed_above_another_is_taken_over(
+    cuts: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    read_by_0_1_0 = [*history(30), *history(80, step=SECOND // 4, first=FIRST + 30 * SECOND, name="quarter-")]
+    api = ModelApi({"A": list(read_by_0_1_0)})
+    state = {"bookmarks": {"connector_logs": {"version": 1, "partitions": [CUT_TWICE_0_1_0]}}}
+    target = Target(state=json.dumps(state))
+    for number, cut in enumerate([*cuts, None, None]):
+        api.logs["A"] += history(3, first=FIRST + (50 + 3 * number) * SECOND, name=f"new-{number}-")
+        api.logs["A"].append(Log(FIRST + (47 + 3 * number) * SECOND + 1, f"new-late-{number}"))
+        target.run(api, tap_settings(page_size=40, lookback_seconds=5), crash_after=cut)
+    left = [log.id for log in api.logs["A"] if log not in read_by_0_1_0[:30] + read_by_0_1_0[71:]]
+    assert sorted(target.ids) == sorted(f"A/{name}" for name in left)
+    assert "may come a second time" not in caplog.text
+
+
 def test_logs_without_a_time_that_version_0_1_0_delivered_do_not_come_again() -> None:
     api = ModelApi({"A": [Log(FIRST + number, f"{number}", is_undated=True) for number in range(6)]})
     target = Target(state=(STATES / "undated-0.1.0.json").read_text())
@@ -386,6 +428,97 @@ def test_a_longer_lookback_repeats_nothing_in_silence(caplog: pytest.LogCaptureF
         target.run(api, tap_settings(lookback_seconds=lookback))
     repeated = len(target.ids) - len(set(target.ids))
     assert caplog.text.count("may come a second time") == (1 if repeated else 0)
+
+
+@pytest.mark.parametrize("page_size", [5, 1_000])
+def test_a_run_that_begins_amid_a_second_claims_to_know_no_more_than_it_has_read(
+    page_size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    api, target = ModelApi({"A": history(60, step=SECOND // 4)}), Target()
+    target.run(api, tap_settings(page_size=page_size, lookback_seconds=0))
+    api.logs["A"].append(Log(FIRST + 12 * SECOND + 1, "late"))
+    target.ids = []
+    target.run(api, tap_settings(page_size=page_size, lookback_seconds=10))
+    assert sorted(target.ids) == sorted(["A/late", *(f"A/{number}" for number in range(19, 56))])
+    assert caplog.text.count("may come a second time") == 1
+    api.logs["A"].append(Log(FIRST + 13 * SECOND + 1, "later"))
+    target.ids = []
+    target.run(api, tap_settings(page_size=page_size, lookback_seconds=10))
+    assert target.ids == ["A/later"]
+    assert caplog.text.count("may come a second time") == 1
+
+
+@pytest.mark.parametrize(("lookback", "first"), [(0, 42), (5, 22)])
+def test_a_plain_singer_bookmark_amid_a_second_repeats_nothing_but_what_is_told(
+    lookback: int, first: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    logs = history(43, step=SECOND // 4)
+    api = ModelApi({"A": logs})
+    bookmark = {"replication_key": "log_time", "replication_key_value": format_instant(logs[42].instant)}
+    target = Target(state=json.dumps({"bookmarks": {"connector_logs": bookmark}}))
+    config = tap_settings(lookback_seconds=lookback)
+    target.run(api, config)
+    assert sorted(target.ids) == sorted(f"A/{number}" for number in range(first, 43))
+    told = f"logs from {format_instant(logs[first].instant)} to {format_instant(logs[42].instant)} may come a second"
+    assert caplog.text.count(told) == 1
+    api.logs["A"] += [Log(logs[42].instant, "new-0"), Log(logs[42].instant + 1, "new-1")]
+    target.ids = []
+    for _ in range(2):
+        target.run(api, config)
+    assert sorted(target.ids) == ["A/new-0", "A/new-1"]
+    assert caplog.text.count("may come a second time") == 1
+
+
+def test_a_seam_does_not_vouch_for_what_a_later_run_has_read_above_it(caplog: pytest.LogCaptureFixture) -> None:
+    api, target = ModelApi({"A": history(100)}), Target()
+    target.run(api, tap_settings(lookback_seconds=20))
+    api.logs["A"] += history(100, first=FIRST + 100 * SECOND, name="new-")
+    target.run(api, tap_settings(page_size=50, lookback_seconds=0), crash_after=1)
+    assert "may come a second time" not in caplog.text
+    known_to_nobody = [name for name in target.ids if name.startswith("A/new-")]
+    known_to_nobody.remove("A/new-99")
+    assert len(known_to_nobody) == 47
+    target.run(api, tap_settings(lookback_seconds=60))
+    assert sorted(target.ids) == sorted([*ids_of(api), *known_to_nobody])
+    assert "logs from 2026-01-01T00:02:19.000000Z to 2026-01-01T00:03:19.000000Z may come a second" in caplog.text
+
+
+@pytest.mark.parametrize("page_size", [10, 1_000])
+@pytest.mark.parametrize(("room", "repeated"), [(61, []), (60, [39]), (20, range(39, 80))])
+def test_only_what_the_state_has_no_room_for_comes_a_second_time_and_it_is_told(
+    room: int,
+    repeated: Sequence[int],
+    page_size: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(backlog, "MAX_DIGESTS", room)
+    api, target = ModelApi({"A": history(100)}), Target()
+    config = tap_settings(page_size=page_size, lookback_seconds=60)
+    target.run(api, config)
+    assert "may come a second time" not in caplog.text
+    api.logs["A"] += [Log(FIRST + 90 * SECOND + 1, "late"), Log(FIRST + 100 * SECOND, "new")]
+    target.run(api, config)
+    assert sorted(target.ids) == sorted([*ids_of(api), *(f"A/{number}" for number in repeated)])
+    told = "logs from 2026-01-01T00:00:39.000000Z to 2026-01-01T00:01:39.000000Z may come a second time"
+    assert caplog.text.count(told) == (1 if repeated else 0)
+
+
+@pytest.mark.parametrize(("pages", "repeated"), [(1, range(39, 100)), (4, range(39, 88))])
+def test_what_a_killed_run_leaves_no_room_for_comes_a_second_time_and_it_is_told(
+    pages: int, repeated: Sequence[int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(backlog, "MAX_DIGESTS", 70)
+    api, target = ModelApi({"A": history(100)}), Target()
+    config = tap_settings(page_size=30, lookback_seconds=60)
+    target.run(api, config)
+    api.logs["A"] += history(100, first=FIRST + 100 * SECOND, name="new-")
+    target.run(api, config, crash_after=pages)
+    assert "may come a second time" not in caplog.text
+    for _ in range(2):
+        target.run(api, config)
+    assert sorted(target.ids) == sorted([*ids_of(api), *(f"A/{number}" for number in repeated)])
+    assert caplog.text.count("may come a second time") == 1
 
 
 def test_a_second_reading_that_is_shown_all_tells_of_no_burst(caplog: pytest.LogCaptureFixture) -> None:
@@ -538,6 +671,18 @@ def test_a_cut_goes_through_no_time_that_the_next_run_reads_again() -> None:
     config = tap_settings(page_size=20, concurrency=8, lookback_seconds=1_000)
     target.run(api, config, choose=lambda count: count - 1)
     target.run(api, config, choose=lambda count: count - 1)
+    assert sorted(target.ids) == ids_of(api)
+
+
+@pytest.mark.parametrize("concurrency", [2, 4])
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_a_log_without_a_time_comes_once_though_two_readings_under_way_are_shown_it(
+    concurrency: int, *, newest_first: bool
+) -> None:
+    logs = [Log(FIRST + 5 * number * SECOND, f"{number}", is_undated=number % 3 == 1) for number in range(400)]
+    api, target = ModelApi({"A": logs}), Target()
+    config = tap_settings(page_size=8, concurrency=concurrency, lookback_seconds=0)
+    target.run(api, config, choose=lambda count: 0 if newest_first else count - 1)
     assert sorted(target.ids) == ids_of(api)
 
 
