@@ -13,25 +13,8 @@ from typing import Any
 
 from tap_connector_logs.backlog import Backlog, Interval, Seam, digest
 from tap_connector_logs.instants import BEGINNING, END, SECOND
-from tap_connector_logs.page_times import PageTimes
+from tap_connector_logs.page_view import Found, PageView
 from tap_connector_logs.records import identity, log_id
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An entry that a page shows.
-
-    Attributes:
-        entry: As the API sent it.
-        moment: When it was, in UTC; None if it has no usable time.
-        place: The instant at which it stands, at the earliest.
-        latest: Likewise, at the latest.
-    """
-
-    entry: Mapping[str, Any]
-    moment: datetime | None
-    place: int
-    latest: int
 
 
 @dataclass(slots=True)
@@ -78,7 +61,7 @@ class Delivered:
         """Remember what was delivered of an interval that will be read again."""
         self._skipped.append(interval)
 
-    def surely_new(self, page: PageTimes, deliver: Sequence[int], *, cut: int, until: int) -> range:
+    def surely_new(self, page: PageView, deliver: Sequence[int], *, cut: int, until: int) -> range:
         """Return the part of a page that nothing has delivered, and that won't be shown again.
 
         Args:

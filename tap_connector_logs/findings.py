@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from tap_connector_logs.instants import format_instant
+from tap_connector_logs.records import has_id
 from tap_connector_logs.settings import MOST_LOGS_PER_REQUEST
 
 logger = logging.getLogger(__name__)
@@ -34,6 +38,17 @@ class Findings:
     out_of_order: int = 0
     without_time: int = 0
     without_id: int = 0
+
+    def count(self, entries: Sequence[Mapping[str, Any]], moments: Sequence[datetime | None]) -> None:
+        """Count what is delivered.
+
+        Args:
+            entries: The entries as the API sent them.
+            moments: When each was, in UTC; None if its `log_time` is unusable.
+        """
+        self.logs += len(entries)
+        self.without_time += moments.count(None)
+        self.without_id += len(entries) - sum(map(has_id, entries))
 
     def hole(self, connector_identifier: str, newest: int, oldest: int | None) -> None:
         """Tell that the API keeps nothing as old as the newest log delivered before; `oldest` is what it has."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from tap_connector_logs.answers import Answer
 from tap_connector_logs.backlog import Backlog, Interval, without
+from tap_connector_logs.connector import Connector
 from tap_connector_logs.errors import (
     ConnectorError,
     CredentialError,
@@ -25,7 +26,7 @@ from tap_connector_logs.errors import (
 )
 from tap_connector_logs.findings import Findings
 from tap_connector_logs.instants import END, FIRST, SECOND, format_instant
-from tap_connector_logs.reading import Connector, Page, Reading
+from tap_connector_logs.reading import Page, Reading
 from tap_connector_logs.settings import Settings
 
 logger = logging.getLogger(__name__)

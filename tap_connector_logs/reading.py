@@ -7,23 +7,19 @@ intervals of a connector at the same time.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from tap_connector_logs.answers import Answer
-from tap_connector_logs.backlog import Backlog, Delivery, Interval, Seam
-from tap_connector_logs.dedup import Delivered, Found
+from tap_connector_logs.backlog import Delivery, Interval, Seam
+from tap_connector_logs.connector import Connector
 from tap_connector_logs.errors import UnreadableAnswerError
 from tap_connector_logs.findings import Findings
-from tap_connector_logs.instants import END, FIRST, SECOND, floor_to, instant_of, parse_moment
-from tap_connector_logs.records import has_id, identity, log_id
+from tap_connector_logs.instants import END, FIRST, SECOND, floor_to
+from tap_connector_logs.page_view import Entry, PageView
 from tap_connector_logs.settings import Settings
 from tap_connector_logs.walk import Step, StuckError, Walk
-
-Entry = Mapping[str, Any]
 
 _FEWEST_PAGES_TO_SPLIT = 16
 """Pages that the rest of an interval must be expected to take: a split costs about half a page, or a whole one where
@@ -48,42 +44,6 @@ class Page:
     entries: Sequence[Entry]
     moments: Sequence[datetime | None]
     delivery: Delivery
-
-
-class Connector:
-    """What the readings of one connector share.
-
-    Attributes:
-        identifier: The connector.
-        newest: The newest instant shown so far, but for those of the future; None if there is none.
-        delivered: What of it has been delivered.
-        seen: The time from the oldest to the newest entry seen in this run.
-        shown: The newest instant seen in this run, but for those of the future.
-        open: Readings that are not done.
-        gaps: Readings whose first page brought nothing of their interval.
-        begins: The instant of the oldest log of all, where that is known; or None.
-        known: The newest instant that was delivered before this run; None if there is none.
-        was_behind: Whether the last run was shown nothing as new as that.
-        is_disordered: Whether a page of it was out of order.
-    """
-
-    def __init__(self, identifier: str, backlog: Backlog) -> None:
-        """Take from a backlog what the readings need to know."""
-        self.identifier = identifier
-        self.newest = backlog.newest
-        self.delivered = Delivered(backlog)
-        self.seen = Interval(END, FIRST)
-        self.shown = FIRST
-        self.open = self.gaps = 0
-        self.begins = backlog.begins
-        self.known = backlog.newest
-        self.was_behind = backlog.is_behind
-        self.is_disordered = False
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether the API has shown nothing as new as the state tells of: it may be a copy that lags behind."""
-        return self.known is not None and self.shown < self.known
 
 
 class Reading:
@@ -124,7 +84,6 @@ class Reading:
             newest.add(connector.newest)
         self._meets = sorted(instant for instant in newest if interval.since <= instant < interval.until)
         self._oldest = END
-        self._held: dict[Hashable, Found] = {}
         self._skipped: Interval | None = None
         connector.open += 1
 
@@ -172,73 +131,41 @@ class Reading:
         Raises:
             UnreadableAnswerError: If the API's pages don't move on.
         """
-        entries, twins = _distinct(answer.entries)
-        moments = [parse_moment(entry.get("log_time")) for entry in entries]
-        instants = [None if moment is None else instant_of(moment) for moment in moments]
-        if _is_oldest_first(instants):
-            self.walk.is_disordered = True
-            entries, twins, moments, instants = entries[::-1], twins[::-1], moments[::-1], instants[::-1]
-        limit = answer.limit or self._settings.page_size
+        connector, limit = self.connector, answer.limit or self._settings.page_size
+        page = PageView(answer.entries, otherwise=self.walk.interval.until - 1)
         is_full = len(answer.entries) >= limit
-
-        def name(at: int) -> Hashable:
-            return log_id(entries[at]), instants[at], twins[at] if twins else 0
-
-        self.walk.is_disordered |= self.connector.is_disordered
-        self.walk.begins = self.connector.begins
-        if self.walk.begins is not None and any(map(self.connector.delivered.is_new, entries, moments)):
-            self.walk.begins = None  # what has more to show must show more
+        self.walk.is_disordered |= connector.is_disordered
         try:
-            step = self.walk.read(instants, name, is_full=is_full)
+            step = self.walk.read(page, is_full=is_full, begins=connector.begins_on(page))
         except StuckError:
             raise UnreadableAnswerError(
-                f"For the logs of connector {self.connector.identifier} the API answers with the same page whatever "
+                f"For the logs of connector {connector.identifier} the API answers with the same page whatever "
                 "`before` asks for, or with no usable log_time at all."
             ) from None
         self._skipped = step.skipped
-        self._look_at(step.page.places, answer.server_time, is_full=is_full)
+        if page:
+            connector.look_at(page, answer.server_time)
+            self._oldest = min(self._oldest, page.oldest)
+            # A short page may be the last, and tells nothing of how close logs lie.
+            self._page_span = (page.newest - page.oldest or self._page_span) if is_full else 0
         self._note(step, findings, limit)
-        self.connector.open -= self.walk.done
-        seam = self._begin_seam(instants, answer.server_time)
-
-        def found(at: int) -> Found:
-            return Found(entries[at], moments[at], step.page.places[at], step.page.latest[at])
-
-        page = self._page(entries, moments, found, step, seam)
-        self._held = {key: each for key, each in self._held.items() if key in self.walk.held}
-        self._held |= {name(at): found(at) for at in step.held}
-        self.connector.gaps += not self.has_begun and not self.walk.done and not step.deliver
+        connector.open -= self.walk.done
+        brought = self._bring(step, self._begin_seam(page, answer.server_time))
+        connector.gaps += not self.has_begun and not self.walk.done and not step.deliver
         self.has_begun |= step.covered is not None
         self._is_split = False
-        findings.logs += len(page.entries)
-        findings.without_time += page.moments.count(None)
-        findings.without_id += len(page.entries) - sum(map(has_id, page.entries))
-        return page
+        findings.count(brought.entries, brought.moments)
+        return brought
 
-    def _look_at(self, places: Sequence[int], server_time: int, *, is_full: bool) -> None:
-        """Learn how far back there are logs, and how close they lie: not from a short page, which may be the last."""
-        if not places:
-            return
-        oldest, newest, seen = min(places), max(places), self.connector.seen
-        past = (
-            newest if newest < server_time else max((place for place in places if place < server_time), default=FIRST)
-        )
-        self._oldest = min(self._oldest, oldest)
-        self._page_span = (newest - oldest or self._page_span) if is_full else 0
-        self.connector.seen = Interval(min(seen.since, oldest), max(seen.until, newest))
-        self.connector.shown = max(self.connector.shown, past)
-
-    def _begin_seam(self, shown: Sequence[int | None], server_time: int) -> Seam | None:
+    def _begin_seam(self, page: PageView, server_time: int) -> Seam | None:
         """Find where the next run will meet this one, as soon as a log is shown.
 
         A log of the future must not make the next run begin in the future, and miss what is written until then.
         """
         if not self._begins_seam:
             return None
-        end = min(server_time, self._top)
-        past = [instant for instant in shown if instant is not None and instant < end]
-        if self.connector.newest is not None and (shown or self.walk.done):
-            past.append(self.connector.newest)
+        known = self.connector.newest if page or self.walk.done else None
+        past = [instant for instant in (page.newest_before(min(server_time, self._top)), known) if instant is not None]
         if not past:
             return None
         self._begins_seam = False
@@ -248,47 +175,38 @@ class Reading:
         self.connector.delivered.begin_seam(since)
         return Seam(since, newest, newest)
 
-    def _page(
-        self,
-        entries: Sequence[Entry],
-        moments: Sequence[datetime | None],
-        found: Callable[[int], Found],
-        step: Step,
-        seam: Seam | None,
-    ) -> Page:
+    def _bring(self, step: Step, seam: Seam | None) -> Page:
         """Return what of a page is new, and what it is to the backlog."""
-        delivered, cut = self.connector.delivered, self.walk.interval.until
+        connector, page, cut = self.connector, step.page, self.walk.interval.until
+        delivered = connector.delivered
         if step.skipped is not None:
             delivered.skip(step.skipped)
-        sure = delivered.surely_new(step.page, step.deliver, cut=cut, until=step.until)
-        doubtful = [self._held[key] for key in step.recalled]
-        doubtful += [found(at) for at in step.deliver if at not in sure]
-        is_alone = self.connector.open + self.walk.done == 1
+        sure = delivered.surely_new(page, step.deliver, cut=cut, until=step.until)
+        doubtful = [*step.recalled, *(page.found(at) for at in step.deliver if at not in sure)]
+        is_alone = connector.open + self.walk.done == 1
         sifted = delivered.sift(doubtful, cut=cut, until=step.until, top=self._top, is_alone=is_alone)
         if self.walk.done:
             sifted.at_seam += delivered.unseen(self._seams)
-        newer = [each for each in sifted.new if sure and each.place >= step.page.places[sure[0]]]
+        newer = [each for each in sifted.new if sure and each.place >= page.places[sure[0]]]
         older = sifted.new[len(newer) :]
-        proves = (
-            self.walk.done and not entries and not self.connector.is_behind and self._oldest >= delivered.seam_since
-        )
         covered = step.covered
-        if covered is not None and not self.is_fresh and self.connector.is_behind and not self.connector.was_behind:
-            until = min(covered.until, self.connector.shown + 1)
+        if covered is not None and not self.is_fresh and connector.is_behind and not connector.was_behind:
+            until = min(covered.until, connector.shown + 1)
             covered = Interval(covered.since, until) if covered.since < until else None
+        proves_begin = self.walk.done and not page and not connector.is_behind
         delivery = Delivery(
             covered,
-            self.connector.newest,
+            connector.newest,
             seam,
             sifted.at_seam,
             sifted.early,
-            begins=self._oldest if proves and self._oldest < END else None,
-            is_behind=self.connector.is_behind if self.walk.done and self.is_fresh else None,
+            begins=self._oldest if proves_begin and delivered.seam_since <= self._oldest < END else None,
+            is_behind=connector.is_behind if self.walk.done and self.is_fresh else None,
         )
         return Page(
-            self.connector.identifier,
-            [*(each.entry for each in newer), *entries[sure.start : sure.stop], *(each.entry for each in older)],
-            [*(each.moment for each in newer), *moments[sure.start : sure.stop], *(each.moment for each in older)],
+            connector.identifier,
+            [*(each.entry for each in newer), *page.entries[sure.start : sure.stop], *(each.entry for each in older)],
+            [*(each.moment for each in newer), *page.moments[sure.start : sure.stop], *(each.moment for each in older)],
             delivery,
         )
 
@@ -309,29 +227,3 @@ class Reading:
             for newest in self._meets:
                 if oldest is None or oldest > newest:
                     findings.hole(connector.identifier, newest, oldest)
-
-
-def _is_oldest_first(instants: Sequence[int | None]) -> bool:
-    """Tell whether a page is turned around: the logs of a second may come in any order."""
-    times = [instant for instant in instants if instant is not None]
-    return len(times) > 1 and times[-1] - times[0] >= SECOND and times == sorted(times)
-
-
-def _distinct(entries: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[int]]:
-    """Return a page without the entries that it shows once more.
-
-    Where some have one id, but not one content, there is for each how many before it have its id; else nothing.
-    """
-    try:
-        if len({entry.get("id") for entry in entries}) == len(entries):
-            return entries, ()
-    except TypeError:  # no usable id
-        pass
-    found = {identity(entry, parse_moment(entry.get("log_time"))): entry for entry in reversed(entries)}
-    distinct = list(reversed(found.values()))
-    seen = Counter[str]()
-    twins = []
-    for identifier in map(log_id, distinct):
-        twins.append(seen[identifier])
-        seen[identifier] += 1
-    return distinct, twins

@@ -16,12 +16,12 @@ takes nothing for granted but what a page shows:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from tap_connector_logs.backlog import Interval
 from tap_connector_logs.instants import END, FIRST, MICROSECOND, MILLISECOND, SECOND, ceil_to, floor_to
-from tap_connector_logs.page_times import PageTimes
+from tap_connector_logs.page_view import Found, PageView
 
 _SHARE_OF_TAIL = 20
 """One entry of so many of a page leads on where pages are out of order; else the last two, one of which may be late."""
@@ -41,11 +41,12 @@ class Step:
     """What to do with one page.
 
     Attributes:
-        page: What the times of the page show.
+        page: What the page shows.
+        is_full: Whether it has as many entries as were asked for.
         until: The newer end of what was still to be read.
         deliver: Positions in the page of the entries to deliver, unless they have been delivered.
-        held: Positions of the entries held back: the next page must bring them again.
-        recalled: Names of entries held back before that are to be delivered, for no page will bring them again.
+        recalled: Entries held back before that are to be delivered, for no page will bring them again.
+        lacks: Names of entries held back before that the page has not.
         covered: The time that is read for good once all these are delivered, or None.
         skipped: Time in which an answer has lacked something, and that is left to another walk, or None.
         proves_seam: Whether the page was asked to prove that nothing lies between it and the one before.
@@ -53,11 +54,12 @@ class Step:
         burst: An instant with more entries around it than the API shows, or None.
     """
 
-    page: PageTimes
+    page: PageView
+    is_full: bool
     until: int
     deliver: Sequence[int] = ()
-    held: Sequence[int] = ()
-    recalled: list[Hashable] = field(default_factory=list)
+    recalled: list[Found] = field(default_factory=list)
+    lacks: Sequence[Hashable] = ()
     covered: Interval | None = None
     skipped: Interval | None = None
     proves_seam: bool = False
@@ -71,24 +73,21 @@ class Walk:
 
     Attributes:
         interval: What is still to be read of it; shrinks from its newer end.
-        begins: The instant of the oldest log of all, where that was proven; or None.
         expects: Whether an empty answer is a surprise.
         is_last: Whether another walk has skipped the interval: what this one is not shown, none will be.
         is_disordered: Whether a page was out of order, or held what is a second later than was asked for.
         before: What to ask next; None for the newest page.
         done: Whether nothing is left to ask.
-        held: Names and instants of the entries held back.
     """
 
     interval: Interval
-    begins: int | None = None
     expects: bool = True
     is_last: bool = False
     is_disordered: bool = False
     before: int | None = field(init=False)
     done: bool = field(init=False, default=False)
     _top: int = field(init=False)
-    held: dict[Hashable, int] = field(init=False, default_factory=dict)
+    _held: dict[Hashable, Found] = field(init=False, default_factory=dict)
     _passed: int | None = field(init=False, default=None)
     _probe: int | None = field(init=False, default=None)
     _is_probing: bool = field(init=False, default=False)
@@ -104,16 +103,15 @@ class Walk:
     def leave(self, at: int) -> None:
         """Leave what is older than an instant to another walk."""
         self.interval = Interval(at, self.interval.until)
-        self.held = {key: place for key, place in self.held.items() if place >= at}
+        self._held = {name: found for name, found in self._held.items() if found.place >= at}
 
-    def read(self, instants: Sequence[int | None], name: Callable[[int], Hashable], *, is_full: bool) -> Step:
-        """Take in the times of the page that answers `before`.
+    def read(self, page: PageView, *, is_full: bool, begins: int | None = None) -> Step:
+        """Take in the page that answers `before`.
 
         Args:
-            instants: One for each entry, in the page's order; None where the entry has no usable time. Such
-                an entry stands between those with a time around it.
-            name: Tells the entries apart, by their position.
-            is_full: Whether the page has as many entries as were asked for.
+            page: What the page shows.
+            is_full: Whether it has as many entries as were asked for.
+            begins: The instant of the oldest entry of all, where that is proven.
 
         Returns:
             What to deliver. `before` then says what to ask next, unless the walk is `done`.
@@ -121,56 +119,60 @@ class Walk:
         Raises:
             StuckError: If the pages don't move on, whatever is asked.
         """
-        page = PageTimes(instants, name, otherwise=self.interval.until - 1)
-        step = Step(page, self.interval.until, proves_seam=bool(self.held))
+        step = Step(page, is_full, self.interval.until, proves_seam=bool(self._held))
         if not page.order:
             if is_full:
                 raise StuckError
-            self._read_nothing(page, step)
+            self._read_nothing(step)
             return step
-        self.is_disordered |= page.is_disordered or max(page.places) >= (self.before or END) + SECOND
+        self.is_disordered |= page.is_disordered or page.newest >= self._asked + SECOND
         if self._passed is not None:
-            self._look_back(page, step, self._passed)
-        self._compare(page, step)
-        self._decide(page, step, is_full=is_full)
+            self._look_back(step, self._passed)
+        self._compare(step)
+        self._decide(step, begins)
         return step
 
-    def _decide(self, page: PageTimes, step: Step, *, is_full: bool) -> None:
+    @property
+    def _asked(self) -> int:
+        """What was asked last, as an instant."""
+        return END if self.before is None else self.before
+
+    def _decide(self, step: Step, begins: int | None) -> None:
         """Find out how far a page can be trusted, and what to ask next."""
-        until = self.interval.until
+        until, page = self.interval.until, step.page
         line = page.between(FIRST, until)
         times = page.at(line)
-        is_dense = is_full or self.is_last
+        is_dense = step.is_full or self.is_last
         is_new = bool(times) and (is_dense or self._shows_new(page, line))
-        if not self._repeats and self._is_surprising(page, times, is_new=is_new, is_full=is_full):
-            self._take(page, step, until)
+        if not self._repeats and self._is_surprising(step, times, is_new=is_new):
+            self._take(step, until)
             self._repeats += 1
-        elif self._is_end(times, is_full=is_full):
-            self._finish(page, step)
-        elif (cut := self._cut(times, is_full=is_full)) is not None:
-            self._take(page, step, cut)
-            self._ask(cut, expects=is_full or bool(self.held), was_full=is_full)
+        elif self._is_end(step, times, begins):
+            self._finish(step)
+        elif (cut := self._cut(step, times)) is not None:
+            self._take(step, cut)
+            self._ask(cut, expects=step.is_full or bool(self._held), was_full=step.is_full)
         elif (closer := self._closer(page, is_dense=is_dense)) is not None:
-            self._take(page, step, until)
+            self._take(step, until)
             self._ask(closer, expects=True)
         elif not is_new and self._is_probing:
-            self._finish(page, step)
+            self._finish(step)
         elif not is_new:
             self._probe = self._fine_cut(times, newest=max(times)) if times else None
-            self._descend(page, step, min(times) - MICROSECOND if times else until)
+            self._descend(step, min(times) - MICROSECOND if times else until)
         elif not is_dense and self._repeats < _MOST_REPEATS:  # more of this second than before, and nothing below it
-            self._take(page, step, until)
+            self._take(step, until)
             self._repeats += 1
             self._is_probing = False
         elif (cut := self._fine_cut(times, newest=until - 1)) is not None:
-            self._take(page, step, cut)
-            self._ask(cut, expects=True, was_full=is_full)
-        elif not is_full:
-            self._descend(page, step, min(times) - MICROSECOND)
+            self._take(step, cut)
+            self._ask(cut, expects=True, was_full=step.is_full)
+        elif not step.is_full:
+            self._descend(step, min(times) - MICROSECOND)
         else:
             step.burst = min(times)
             lower = self._lower(step.burst)
-            self._take(page, step, step.burst if lower >= FIRST else self.interval.since)
+            self._take(step, step.burst if lower >= FIRST else self.interval.since)
             self._ask(lower, expects=True)
 
     def _ask(self, before: int, *, expects: bool, was_full: bool = False) -> None:
@@ -179,26 +181,26 @@ class Walk:
         self.expects, self._was_full, self._repeats, self._is_empty = expects, was_full, 0, False
         self.done |= before < FIRST or self.interval.since >= self.interval.until
 
-    def _read_nothing(self, page: PageTimes, step: Step) -> None:
+    def _read_nothing(self, step: Step) -> None:
         """Take in an answer without times: it is the end, unless it is a surprise."""
-        page.lacks = list(self.held)
+        step.lacks = list(self._held)
         if self.expects and not self._is_empty:
-            self._take(page, step, self.interval.until)
+            self._take(step, self.interval.until)
             self._is_empty = True
         elif self._passed is not None and self._probe is not None:
             # Nothing is older than what has been shown. But was all shown that is as old? A closer question tells.
-            self._take(page, step, self.interval.until)
+            self._take(step, self.interval.until)
             self._ask(self._probe, expects=False)
             self._probe, self._is_probing = None, True
         else:
-            self._finish(page, step)
+            self._finish(step)
 
-    def _look_back(self, page: PageTimes, step: Step, passed: int) -> None:
+    def _look_back(self, step: Step, passed: int) -> None:
         """See whether the answer that led below `passed` lacked something."""
-        if self._counts_seconds(page):
+        if self._counts_seconds(step.page):
             self._passed = None  # the server takes all of this second to be no later than `before`: here it is
-        elif page.between(FIRST, passed):
-            step.recalled, self.held, self._passed = list(self.held), {}, None
+        elif step.page.between(FIRST, passed):
+            step.recalled, self._held, self._passed = list(self._held.values()), {}, None
             # How exactly the server reads what was asked is not known.
             passed = max(floor_to(passed, SECOND), self.interval.since)
             self.interval = Interval(self.interval.since, passed)
@@ -207,63 +209,63 @@ class Walk:
             else:
                 step.skipped = Interval(passed, step.until)
 
-    def _counts_seconds(self, page: PageTimes) -> bool:
+    def _counts_seconds(self, page: PageView) -> bool:
         """Tell whether the server includes `before`, and with it all of the second in which that lies."""
-        return self.before is not None and bool(page.between(self.before + MILLISECOND, END))
+        return bool(page.between(self._asked + MILLISECOND, END))
 
-    def _compare(self, page: PageTimes, step: Step) -> None:
+    def _compare(self, step: Step) -> None:
         """See which of the entries held back the page lacks."""
-        if not self.held:
+        if not self._held:
             return
-        oldest, newest = min(self.held.values()), max(self.held.values())
-        asked = END if self.before is None else self.before
-        shown = {page.name(at) for at in page.between(oldest, newest + 1)}
-        shown |= {page.name(at) for at in page.early}
-        page.lacks = [key for key in self.held if key not in shown]
+        page, places = step.page, [found.place for found in self._held.values()]
+        oldest, newest = min(places), max(places)
+        shown = {page.name(at) for at in (*page.between(oldest, newest + 1), *page.early)}
+        step.lacks = [name for name in self._held if name not in shown]
         older = page.at(page.between(FIRST, oldest))
-        if shown or not older or self._passed is not None or asked % SECOND == 0 or oldest < floor_to(asked, SECOND):
+        is_fine = self._asked % SECOND and oldest >= floor_to(self._asked, SECOND)
+        if shown or not older or self._passed is not None or not is_fine:
             return
         # The server cuts `before` to a second, or to a millisecond where it goes on within that second. So more than
         # it has shown of that it can't show.
         unit = MILLISECOND if max(older) >= floor_to(oldest, SECOND) else SECOND
-        step.burst, step.recalled, self.held, page.lacks = newest, page.lacks, {}, []
+        step.burst, step.recalled, step.lacks, self._held = newest, list(self._held.values()), (), {}
         self.interval = Interval(self.interval.since, max(floor_to(oldest, unit), self.interval.since))
 
-    def _shows_new(self, page: PageTimes, line: Sequence[int]) -> bool:
+    def _shows_new(self, page: PageView, line: Sequence[int]) -> bool:
         """Tell whether a page shows something of the interval that the pages before it have not shown."""
-        return any(page.places[at] >= self.interval.since and page.name(at) not in self.held for at in line)
+        return any(page.places[at] >= self.interval.since and page.name(at) not in self._held for at in line)
 
-    def _is_surprising(self, page: PageTimes, times: Sequence[int], *, is_new: bool, is_full: bool) -> bool:
+    def _is_surprising(self, step: Step, times: Sequence[int], *, is_new: bool) -> bool:
         """Tell whether a page lacks what it must have, or shows nothing new where that is no wonder."""
         if self._passed is not None:
             return False
         reached = floor_to(min(times), SECOND) + SECOND if times else self.interval.until
-        lacks = any(self.held[key] >= reached for key in page.lacks)
-        return lacks or not (is_new or is_full or (times and not self._was_full))
+        lacks = any(self._held[name].place >= reached for name in step.lacks)
+        return lacks or not (is_new or step.is_full or (times and not self._was_full))
 
-    def _is_end(self, times: Sequence[int], *, is_full: bool) -> bool:
+    def _is_end(self, step: Step, times: Sequence[int], begins: int | None) -> bool:
         """Tell whether a page shows that all of the interval has been shown."""
         if not times:
             return False
-        is_older = max(self._tail(times, is_full=is_full)) < floor_to(self.interval.since, SECOND)
-        return is_older or (not is_full and self.begins is not None and min(times) <= self.begins)
+        is_older = max(self._tail(step, times)) < floor_to(self.interval.since, SECOND)
+        return is_older or (not step.is_full and begins is not None and min(times) <= begins)
 
-    def _cut(self, times: Sequence[int], *, is_full: bool) -> int | None:
+    def _cut(self, step: Step, times: Sequence[int]) -> int | None:
         """Return the second down to which a page is read for good; None if it shows too little to tell."""
-        for instant in (max(self._tail(times, is_full=is_full), default=END), *times[-1:]):
+        for instant in (max(self._tail(step, times), default=END), *times[-1:]):
             if (cut := floor_to(instant, SECOND) + SECOND) < self.interval.until:
                 return cut
         return None
 
-    def _closer(self, page: PageTimes, *, is_dense: bool) -> int | None:
+    def _closer(self, page: PageView, *, is_dense: bool) -> int | None:
         """Return a question nearer to what is left, if there is one: then the page will hold more of that."""
-        until, asked = self.interval.until, END if self.before is None else self.before
+        until = self.interval.until
         closer = [ceil_to(until, SECOND)]
-        if asked <= max(page.places):  # it includes `before`
-            closer.append(min(until, asked) - MICROSECOND)
+        if self._asked <= page.newest:  # it includes `before`
+            closer.append(min(until, self._asked) - MICROSECOND)
         elif is_dense:
             closer += [ceil_to(until, MILLISECOND), until]
-        return next((question for question in closer if until - MICROSECOND <= question < asked), None)
+        return next((question for question in closer if until - MICROSECOND <= question < self._asked), None)
 
     def _fine_cut(self, times: Sequence[int], *, newest: int) -> int | None:
         """Return the millisecond or microsecond above the oldest log of a second, if it isn't above `newest`."""
@@ -271,50 +273,49 @@ class Walk:
         cuts = (floor_to(oldest, MILLISECOND) + MILLISECOND, oldest + MICROSECOND)
         return next((cut for cut in cuts if cut <= newest), None)
 
-    def _tail(self, times: Sequence[int], *, is_full: bool) -> Sequence[int]:
+    def _tail(self, step: Step, times: Sequence[int]) -> Sequence[int]:
         """Return the times at the end of a page that lead on, of which one or some may be late."""
-        return times[-max(1 + is_full, len(times) // _SHARE_OF_TAIL if self.is_disordered else 0) :]
+        return times[-max(1 + step.is_full, len(times) // _SHARE_OF_TAIL if self.is_disordered else 0) :]
 
-    def _descend(self, page: PageTimes, step: Step, instant: int) -> None:
+    def _descend(self, step: Step, instant: int) -> None:
         """Ask for what lies below an instant, though it isn't proven that all above it has been shown."""
-        if self._counts_seconds(page):
+        if self._counts_seconds(step.page):
             instant = floor_to(instant, SECOND) - MICROSECOND
         lower = self._lower(instant)
         if lower < FIRST:
-            self._finish(page, step)
+            self._finish(step)
             return
-        self._take(page, step, self.interval.until)
+        self._take(step, self.interval.until)
         self._passed = lower if self._passed is None else min(lower, self._passed)
         self._ask(lower, expects=False)
 
     def _lower(self, instant: int) -> int:
         """Return the next question at an instant or below it, a little further down each time."""
-        asked = END if self.before is None else self.before
         for lower in (instant, *(floor_to(instant, unit) - MICROSECOND for unit in _UNITS)):
-            if lower < asked:  # else its answer is known
+            if lower < self._asked:  # else its answer is known
                 return lower
         raise StuckError
 
-    def _finish(self, page: PageTimes, step: Step) -> None:
+    def _finish(self, step: Step) -> None:
         """Deliver all that is left: this is the end."""
-        self._take(page, step, self.interval.since)
+        self._take(step, self.interval.since)
         self.done = True
 
-    def _take(self, page: PageTimes, step: Step, cut: int) -> None:
+    def _take(self, step: Step, cut: int) -> None:
         """Deliver what there is at `cut` and newer, hold back what is older, and shrink the interval to that."""
-        since, places = self.interval.since, page.places
+        since, page = self.interval.since, step.page
         cut = max(cut, since)
         step.deliver = page.between(cut, self._top)
         if page.early:
-            early = [at for at in page.early if places[at] < self._top and page.latest[at] >= since]
+            early = [at for at in page.early if page.places[at] < self._top and page.latest[at] >= since]
             step.deliver = sorted([*step.deliver, *early])
-        step.held = page.between(since, cut)
-        recalled = [key for key in page.lacks if self.held[key] >= cut]
+        lacking = {name: self._held[name] for name in step.lacks}
+        recalled = [found for found in lacking.values() if found.place >= cut]
         if recalled and self._passed is None:
-            step.gone = max(self.held[key] for key in recalled)
+            step.gone = max(found.place for found in recalled)
         step.recalled += recalled
-        self.held = {key: place for key, place in self.held.items() if key in page.lacks and place < cut}
-        self.held |= {page.name(at): places[at] for at in step.held}
+        self._held = {name: found for name, found in lacking.items() if found.place < cut}
+        self._held |= {page.name(at): page.found(at) for at in page.between(since, cut)}
         until = step.until if step.skipped is None else step.skipped.since
         if cut < until:
             step.covered = Interval(cut, until)

@@ -97,16 +97,18 @@ def stories(
         nonlocal number, newest
         logs = []
         late = 1 if by_arrival else most
+        # Where a server shows at once no more than just as many logs as there are, it hides one that comes later and is
+        # as old as the oldest.
+        oldest = min(log.instant for log in everything) + SECOND if strange and everything else FIRST
         for step in draw(st.lists(steps, max_size=most)):
             if everything and late and draw(st.integers(0, 9)) == 0:
                 late -= 1
                 instant = newest - draw(st.integers(0, (LOOKBACK - 1) * SECOND))
-                if strange:  # where a page holds no more than there was, it hides what is older than all that
-                    instant = max(instant, min(log.instant for log in everything))
-            elif future and draw(st.integers(0, 49)) == 0:
+            elif future and everything and draw(st.integers(0, 49)) == 0:
                 instant = FUTURE + number
             else:
-                instant = newest = newest + step
+                instant = newest = max(newest + step, oldest)
+            instant = max(instant, oldest)
             is_undated = undated and draw(st.integers(0, 9)) == 0
             logs.append(Log(instant // shown * shown, f"{number}", is_undated))
             number += 1

@@ -1,0 +1,55 @@
+"""What the readings of one connector share."""
+
+from __future__ import annotations
+
+from tap_connector_logs.backlog import Backlog, Interval
+from tap_connector_logs.dedup import Delivered
+from tap_connector_logs.instants import END, FIRST
+from tap_connector_logs.page_view import PageView
+
+
+class Connector:
+    """What the readings of one connector share.
+
+    Attributes:
+        identifier: The connector.
+        newest: The newest instant shown so far, but for those of the future; None if there is none.
+        delivered: What of it has been delivered.
+        seen: The time from the oldest to the newest entry seen in this run.
+        shown: The newest instant seen in this run, but for those of the future.
+        open: Readings that are not done.
+        gaps: Readings whose first page brought nothing of their interval.
+        begins: The instant of the oldest log of all, where that is known; or None.
+        known: The newest instant that was delivered before this run; None if there is none.
+        was_behind: Whether the last run was shown nothing as new as that.
+        is_disordered: Whether a page of it was out of order.
+    """
+
+    def __init__(self, identifier: str, backlog: Backlog) -> None:
+        """Take from a backlog what the readings need to know."""
+        self.identifier = identifier
+        self.newest = backlog.newest
+        self.delivered = Delivered(backlog)
+        self.seen = Interval(END, FIRST)
+        self.shown = FIRST
+        self.open = self.gaps = 0
+        self.begins = backlog.begins
+        self.known = backlog.newest
+        self.was_behind = backlog.is_behind
+        self.is_disordered = False
+
+    def look_at(self, page: PageView, server_time: int) -> None:
+        """Learn how far back there are logs, and how new they are."""
+        self.seen = Interval(min(self.seen.since, page.oldest), max(self.seen.until, page.newest))
+        self.shown = max(self.shown, page.newest_before(server_time) or FIRST)
+
+    def begins_on(self, page: PageView) -> int | None:
+        """Return `begins` for a page that may end there: one that brings anything new has more to show, perhaps."""
+        if self.begins is None or any(map(self.delivered.is_new, page.entries, page.moments)):
+            return None
+        return self.begins
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the API has shown nothing as new as the state tells of: it may be a copy that lags behind."""
+        return self.known is not None and self.shown < self.known
