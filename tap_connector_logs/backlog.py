@@ -161,10 +161,23 @@ class Backlog:
         self.intervals = sorted([fresh, *without(self.intervals, fresh)], reverse=True)
         return fresh
 
-    def may_repeat(self, since: int) -> bool:
-        """Return whether some logs delivered from an instant on are not known any more."""
-        knows_all = any(seam.since <= max(since, FIRST) for seam in self.seams[:1])
-        return self.newest is not None and (not knows_all or any(seam.is_forgotten for seam in self.seams))
+    def may_repeat(self, fresh: Interval | None) -> Interval | None:
+        """Return the time in which logs are read again that are not all known any more; None if there is none.
+
+        Args:
+            fresh: The time since the last run, as `open` returned it.
+        """
+        if self.newest is None:
+            return None
+        since = [
+            interval.since
+            for seam in self.seams
+            for interval in self.intervals
+            if seam.is_forgotten and seam.meets(interval) and interval.since < self._end
+        ]
+        if fresh is not None and not any(seam.since <= max(fresh.since, FIRST) for seam in self.seams[:1]):
+            since.append(fresh.since)
+        return Interval(min(since), self.newest) if since else None
 
     def deliver(self, delivery: Delivery) -> None:
         """Take the time of a page off what is to be read, once all its entries are written."""

@@ -181,13 +181,13 @@ class Reader:
         """Yield the intervals of a connector that this run is to read, and whether each is the newest."""
         settings = self._settings
         fresh = backlog.open(lookback=settings.lookback_seconds * SECOND, start=settings.start, end=settings.end)
-        if fresh is not None and backlog.newest is not None and backlog.may_repeat(fresh.since):
+        if (repeated := backlog.may_repeat(fresh)) is not None:
             logger.warning(
                 "Connector %s: logs from %s to %s may come a second time, for the state does not hold all of their "
                 "ids. A loader that updates by key is not affected.",
                 connector_identifier,
-                format_instant(max(fresh.since, FIRST)),
-                format_instant(backlog.newest),
+                format_instant(max(repeated.since, FIRST)),
+                format_instant(repeated.until),
             )
         for interval in without(backlog.intervals, Interval(settings.end, END)):
             yield interval, interval == fresh

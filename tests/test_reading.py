@@ -521,6 +521,22 @@ def test_what_a_killed_run_leaves_no_room_for_comes_a_second_time_and_it_is_told
     assert caplog.text.count("may come a second time") == 1
 
 
+def test_what_has_no_room_is_told_with_its_time_even_where_nothing_new_is_read(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(backlog, "MAX_DIGESTS", 70)
+    api, target = ModelApi({"A": history(100)}), Target()
+    settings = {"page_size": 30, "lookback_seconds": 60}
+    target.run(api, tap_settings(**settings))
+    api.logs["A"] += history(100, first=FIRST + 100 * SECOND, name="new-")
+    target.run(api, tap_settings(**settings), crash_after=1)
+    target.run(api, tap_settings(**settings, end_date=format_instant(FIRST + 30 * SECOND)))
+    assert "may come a second time" not in caplog.text
+    target.run(api, tap_settings(**settings, end_date=format_instant(FIRST + 120 * SECOND)))
+    assert len(target.ids) - len(set(target.ids)) == 61
+    assert "logs from 2026-01-01T00:00:39.000000Z to 2026-01-01T00:03:19.000000Z may come a second time" in caplog.text
+
+
 def test_a_second_reading_that_is_shown_all_tells_of_no_burst(caplog: pytest.LogCaptureFixture) -> None:
     logs = [Log(FIRST + 999, "a"), Log(FIRST + 31_000, "b"), *history(5, first=FIRST + 9 * SECOND)]
     for cut_short in range(1, 5):
