@@ -8,13 +8,13 @@ from typing import Any
 from singer_sdk.helpers.types import TapState
 
 from benchmarks.environments import REPOSITORY
-from tap_connector_logs.backlog import Backlog, Interval, Seam, digest
 from tap_connector_logs.errors import ExitCode
 from tap_connector_logs.instants import parse_instant
+from tap_connector_logs.reading.backlog import Backlog, Interval, Overlap, fingerprint
 from tap_connector_logs.settings import CONFIG_SCHEMA
+from tap_connector_logs.singer.streams import ConnectorLogsStream, ConnectorsStream
+from tap_connector_logs.singer.tap import TapConnectorLogs
 from tap_connector_logs.state import Bookmarks
-from tap_connector_logs.streams import ConnectorLogsStream, ConnectorsStream
-from tap_connector_logs.tap import TapConnectorLogs
 
 RESULTS = REPOSITORY / "benchmarks" / "RESULTS.md"
 
@@ -101,15 +101,15 @@ def example_state() -> str:
     backlog = Backlog(
         newest=_instant("2025-01-03T09:30:00.500000Z"),
         intervals=[Interval(_instant("2025-01-01T00:00:00Z"), _instant("2025-01-02T12:00:00Z"))],
-        seams=[
-            Seam(
+        overlaps=[
+            Overlap(
                 since=_instant("2025-01-03T09:20:00Z"),
                 newest=_instant("2025-01-03T09:30:00.500000Z"),
                 latest=_instant("2099-01-01T00:00:00Z"),
-                known=[(0, digest(b"123-foo")), (0, digest(b"122-foo"))],
+                known=[(0, fingerprint(b"123-foo")), (0, fingerprint(b"122-foo"))],
             )
         ],
-        early={digest(b"121-foo"): 0},
+        early={fingerprint(b"121-foo"): 0},
         begins=_instant("2025-01-03T09:25:00Z"),
         is_behind=True,
     )

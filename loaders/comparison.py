@@ -16,7 +16,7 @@ Row = Mapping[str, Any]
 Key = tuple[str, ...]
 """The values of the key columns, as text."""
 
-_LONGEST_EXAMPLE = 32
+_MAX_EXAMPLE = 32
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -110,4 +110,4 @@ def _shown(value: Any) -> str:
     """Return a value in a form that can stand in a line: JSON in ASCII, not too long."""
     text = value if isinstance(value, datetime) else json.dumps(value, default=str)
     text = str(text)
-    return text if len(text) <= _LONGEST_EXAMPLE else f"{text[: _LONGEST_EXAMPLE - 3]}..."
+    return text if len(text) <= _MAX_EXAMPLE else f"{text[: _MAX_EXAMPLE - 3]}..."

@@ -24,7 +24,7 @@ SCHEMA = "tap_connector_logs"
 USER = "postgres"
 HOST = "127.0.0.1"
 
-_LONGEST_CELL = 2**20
+_MAX_CELL = 2**20
 
 _SECONDS_TO_READ = 120
 
@@ -91,7 +91,7 @@ def csv_files(pattern: str) -> Reader:
     """Return what reads files of comma-separated values, in which an empty cell is a null."""
 
     def read(place: Place, stream: str) -> list[Row]:
-        csv.field_size_limit(_LONGEST_CELL)
+        csv.field_size_limit(_MAX_CELL)
         rows: list[Row] = []
         for path in _paths(place.folder, pattern, stream):
             with path.open(encoding="utf-8", newline="") as lines:

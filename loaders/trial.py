@@ -45,7 +45,7 @@ _DAYS = 5
 _SECONDS_BETWEEN_RUNS = 3600
 _SECONDS_OF_A_RUN = 300
 _SECONDS_TO_STOP = 60
-_LONGEST_WORDS = 160
+_MAX_WORDS = 160
 
 _FIELDS = ("id", "log_time", "status", "event", "request", "duration_ms", "request_id")
 _ERROR = re.compile(r"[\w.]+(Error|Exception)\b")
@@ -370,7 +370,7 @@ def _last_words(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").split("\n") if line.strip()]
     errors = [line for line in lines if _ERROR.match(line)]
     words = _FOLDERS.sub("", (errors or lines or ["no word"])[-1])
-    return words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]}..."
+    return words if len(words) <= _MAX_WORDS else f"{words[:_MAX_WORDS]}..."
 
 
 def _written(place: Place, name: str, content: Any) -> str:

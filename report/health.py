@@ -14,10 +14,10 @@ DAYS = 14
 BUCKET = timedelta(hours=6)
 BUCKETS = DAYS * (timedelta(days=1) // BUCKET)
 
-MOST_BROKEN = 100
-MOST_CONNECTORS = 100
-MOST_INCIDENTS = 50
-MOST_LINES = 5
+MAX_BROKEN = 100
+MAX_CONNECTORS = 100
+MAX_INCIDENTS = 50
+MAX_LINES = 5
 
 MANY_FAILURES = 5
 LONG = timedelta(hours=1)
@@ -186,7 +186,7 @@ def read_health(warehouse: Warehouse) -> Health:
     incidents = warehouse.ask(
         "incidents",
         buckets=BUCKETS,
-        incidents=MOST_INCIDENTS,
+        incidents=MAX_INCIDENTS,
         many_failures=MANY_FAILURES,
         long_seconds=int(LONG.total_seconds()),
     )
@@ -198,7 +198,7 @@ def read_health(warehouse: Warehouse) -> Health:
         logs=sum(row["logs"] for row in rows),
         logs_without_time=sum(row["logs_without_time"] for row in rows),
         buckets=_buckets(warehouse.ask("classes", buckets=BUCKETS)),
-        lines=_lines(warehouse.ask("durations", buckets=BUCKETS, lines=MOST_LINES), connectors),
+        lines=_lines(warehouse.ask("durations", buckets=BUCKETS, lines=MAX_LINES), connectors),
         incidents=tuple(_incident(row, *called(row)) for row in incidents if row["is_told"]),
         incidents_to_tell=incidents[0]["told"] if incidents else 0,
         recent_incidents=incidents[0]["recent"] if incidents else 0,

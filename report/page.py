@@ -18,8 +18,8 @@ from report.health import (
     DAYS,
     LONG,
     MANY_FAILURES,
-    MOST_BROKEN,
-    MOST_CONNECTORS,
+    MAX_BROKEN,
+    MAX_CONNECTORS,
     Bucket,
     Cause,
     Health,
@@ -34,7 +34,7 @@ _CAUSES = {
     "no_answer": "No answer",
 }
 _NOTHING = "\N{EN DASH}"
-_LONGEST_TEXT = 160
+_MAX_TEXT = 160
 _SHORTEST_SECONDS = 1000
 _FIRST_MINUTES = timedelta(hours=1)
 _FIRST_HOURS = timedelta(days=2)
@@ -69,8 +69,8 @@ def page(health: Health) -> str:
     }
     html: str = environment.get_template("page.html").render(
         health=health,
-        broken=health.those(State.BROKEN)[:MOST_BROKEN],
-        shown=health.connectors[:MOST_CONNECTORS],
+        broken=health.those(State.BROKEN)[:MAX_BROKEN],
+        shown=health.connectors[:MAX_CONNECTORS],
         strip_of=lambda connector: Markup(  # noqa: S704 - made of numbers
             charts.strip(connector.strip, [bucket.begin for bucket in health.buckets])
         ),
@@ -85,7 +85,7 @@ def page(health: Health) -> str:
     return html
 
 
-def text(foreign: str | None, longest: int = _LONGEST_TEXT) -> str:
+def text(foreign: str | None, longest: int = _MAX_TEXT) -> str:
     """Make text from outside printable: control characters replaced, and cut where it is too long."""
     clean = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) == "Cc" else c for c in foreign or "")
     return clean if len(clean) <= longest else f"{clean[: longest - 1]}…"

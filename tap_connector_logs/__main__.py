@@ -10,7 +10,7 @@ def main() -> None:
     """Run the command line, and exit with a code that tells a scheduler what to do next."""
     # Until the tap is there to handle it, an interrupt ends the process without the stack trace of an import.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from tap_connector_logs.command_line import run  # noqa: PLC0415 - see above
+    from tap_connector_logs.singer.command_line import run  # noqa: PLC0415 - see above
 
     code = run()
     # Nothing is left to be stopped.

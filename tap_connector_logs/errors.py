@@ -10,7 +10,7 @@ from typing import Self
 
 from typing_extensions import override
 
-_MOST_NAMES = 10
+_MAX_NAMES = 10
 _FORBIDDEN = 403
 
 
@@ -89,13 +89,13 @@ class InputError(TapError):
     exit_code = ExitCode.WRONG_INPUT
 
 
-class UnreadableAnswerError(TapError):
+class UnreadableResponseError(TapError):
     """The API answered something that is neither logs nor an error it documents."""
 
     exit_code = ExitCode.UNREADABLE_ANSWERS
 
 
-class TooLargeError(UnreadableAnswerError):
+class TooLargeError(UnreadableResponseError):
     """The API answered more than memory should hold: fewer entries at once are the only help."""
 
     may_pass = True
@@ -196,9 +196,9 @@ class ConnectorsFailedError(TapError):
 
     def __init__(self, failures: Mapping[str, TapError], *, of: int) -> None:
         """Name the connectors; `of` is the number of all that were to be read."""
-        names = ", ".join(sorted(failures)[:_MOST_NAMES])
-        if len(failures) > _MOST_NAMES:
-            names += f" and {len(failures) - _MOST_NAMES} more"
+        names = ", ".join(sorted(failures)[:_MAX_NAMES])
+        if len(failures) > _MAX_NAMES:
+            names += f" and {len(failures) - _MAX_NAMES} more"
         super().__init__(f"{len(failures)} of {of} connectors could not be read: {names}. The reasons stand above.")
         errors = failures.values()
         if all(isinstance(error, RateLimitError) for error in errors):  # the others are complete: they can wait
@@ -208,7 +208,9 @@ class ConnectorsFailedError(TapError):
             self.exit_code = CredentialError.exit_code
             self.args = (f"{self} {CredentialError.advice}",)
         elif len(failures) == of:
-            kinds = (kind for kind in (ServerError, UnreadableAnswerError) if all(isinstance(e, kind) for e in errors))
+            kinds = (
+                kind for kind in (ServerError, UnreadableResponseError) if all(isinstance(e, kind) for e in errors)
+            )
             self.exit_code = next((kind.exit_code for kind in kinds), self.exit_code)
 
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from tap_connector_logs.client import Client
+from tap_connector_logs.api.client import Client
 from tap_connector_logs.instants import format_instant
-from tap_connector_logs.reader import Reader
+from tap_connector_logs.reading.scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
 
@@ -23,14 +23,14 @@ _SECONDS_BETWEEN_FRAMES = 0.2
 
 
 @contextmanager
-def shown(reader: Reader, client: Client) -> Iterator[None]:
+def shown(scheduler: Scheduler, client: Client) -> Iterator[None]:
     """Show the progress of a reading for as long as the block lasts."""
     if not logger.isEnabledFor(logging.INFO):
         yield
         return
     stopped = threading.Event()
     show = _show_bar if sys.stderr.isatty() else _write_lines
-    watcher = threading.Thread(target=show, args=(reader, client, stopped), daemon=True)
+    watcher = threading.Thread(target=show, args=(scheduler, client, stopped), daemon=True)
     watcher.start()
     try:
         yield
@@ -39,27 +39,30 @@ def shown(reader: Reader, client: Client) -> Iterator[None]:
         watcher.join()
 
 
-def describe(reader: Reader, client: Client) -> str:
+def describe(scheduler: Scheduler, client: Client) -> str:
     """Return what has been read, how far back in time, with how many requests, and what is waited for."""
-    parts = [f"{reader.findings.logs:,} logs"]
-    if (instant := reader.read_back_to) is not None:
+    parts = [f"{scheduler.findings.logs:,} logs"]
+    if (instant := scheduler.read_back_to) is not None:
         parts.append(f"back to {format_instant(instant)[:16].replace('T', ' ')}")
     parts.append(f"{client.requests_made:,} requests")
-    if seconds := client.gate.held_for:
+    if seconds := client.rate_limiter.paused_for:
         until = datetime.now(UTC) + timedelta(seconds=seconds)
         parts.append(f"waiting until {until:%H:%M:%S} UTC")
     return ", ".join(parts)
 
 
-def _write_lines(reader: Reader, client: Client, stopped: threading.Event) -> None:
+def _write_lines(scheduler: Scheduler, client: Client, stopped: threading.Event) -> None:
     """Write a line to the log now and then."""
     while not stopped.wait(SECONDS_BETWEEN_LINES):
         logger.info(
-            "%d of %d connectors done, %s.", reader.connectors_done, reader.connectors, describe(reader, client)
+            "%d of %d connectors done, %s.",
+            scheduler.connectors_done,
+            scheduler.connectors,
+            describe(scheduler, client),
         )
 
 
-def _show_bar(reader: Reader, client: Client, stopped: threading.Event) -> None:
+def _show_bar(scheduler: Scheduler, client: Client, stopped: threading.Event) -> None:
     """Draw a bar below the log, and take it away in the end."""
     from tqdm import tqdm  # noqa: PLC0415 - only a terminal pays for it
     from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415
@@ -67,7 +70,7 @@ def _show_bar(reader: Reader, client: Client, stopped: threading.Event) -> None:
     with (
         logging_redirect_tqdm(),
         tqdm(
-            total=reader.connectors,
+            total=scheduler.connectors,
             unit=" connectors",
             leave=False,
             file=sys.stderr,
@@ -76,5 +79,5 @@ def _show_bar(reader: Reader, client: Client, stopped: threading.Event) -> None:
         ) as bar,
     ):
         while not stopped.wait(_SECONDS_BETWEEN_FRAMES):
-            bar.n = reader.connectors_done
-            bar.set_description_str(describe(reader, client))
+            bar.n = scheduler.connectors_done
+            bar.set_description_str(describe(scheduler, client))

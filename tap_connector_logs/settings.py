@@ -17,12 +17,12 @@ from singer_sdk import typing as th
 
 from tap_connector_logs.errors import InputError
 from tap_connector_logs.instants import BEGINNING, END, parse_instant
-from tap_connector_logs.lines import printable
+from tap_connector_logs.log_safety import sanitize
 
 TAP_NAME = "tap-connector-logs"
 ENV_PREFIX = "TAP_CONNECTOR_LOGS_"
 
-MOST_LOGS_PER_REQUEST = 1000
+MAX_LOGS_PER_REQUEST = 1000
 INT64_MAX = 2**63 - 1
 
 CREDENTIALS = frozenset({"api_key", "bearer_token"})
@@ -89,8 +89,8 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "page_size",
-        th.IntegerType(minimum=1, maximum=MOST_LOGS_PER_REQUEST),
-        default=MOST_LOGS_PER_REQUEST,
+        th.IntegerType(minimum=1, maximum=MAX_LOGS_PER_REQUEST),
+        default=MAX_LOGS_PER_REQUEST,
         title="Page size",
         description=(
             "Logs to ask for in one request. Of a connector for which the API does not manage as many, fewer are asked "
@@ -300,7 +300,7 @@ def _unknown_names(config: Mapping[str, Any], known: Iterable[str]) -> Iterator[
     for name in config:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1, 0.4)
-            yield f"{printable(name)} is the name of no setting" + (f"; did you mean {near[0]}?" if near else "")
+            yield f"{sanitize(name)} is the name of no setting" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def _identifier_problems(identifiers: Sequence[str] | None) -> Iterator[str]:

@@ -10,10 +10,10 @@
 
 `replication_key_value` is the low-water mark: a reader that knows nothing of the rest is right with it.
 `newest` and `backlog` are there only while something is left to read. Only where they are needed, there are `latest` in
-a seam (its newest instant, if that is of the future), `early` (digests of logs that were delivered ahead of the time
-around them, which is still to be read), `begins` (the instant of the oldest log of all) and `behind` (the last run was
-shown nothing as new as the run before it). Version 1 had digests of ids alone: `digests` in seams, and `undated`. They
-are understood, and stay in the bookmarks of connectors that no run has read since.
+one of `seams` (its newest instant, if that is of the future), `early` (fingerprints of logs that were delivered ahead
+of the time around them, which is still to be read), `begins` (the instant of the oldest log of all) and `behind` (the
+last run was shown nothing as new as the run before it). Version 1 had fingerprints of ids alone: `digests` in `seams`,
+and `undated`. They are understood, and stay in the bookmarks of connectors that no run has read since.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from typing import Any
 
 from singer_sdk.helpers.types import TapState
 
-from tap_connector_logs.backlog import DIGEST_BYTES, Backlog, Interval, Seam
 from tap_connector_logs.errors import InputError
 from tap_connector_logs.instants import BEGINNING, END, format_instant, parse_instant
-from tap_connector_logs.lines import printable
+from tap_connector_logs.log_safety import sanitize
+from tap_connector_logs.reading.backlog import FINGERPRINT_BYTES, Backlog, Interval, Overlap
 
 STREAM = "connector_logs"
 REPLICATION_KEY = "log_time"
@@ -53,7 +53,7 @@ class Bookmarks:
         version = stream.get("version", VERSION)
         if version not in range(1, VERSION + 1):
             raise InputError(
-                f"The state has version {printable(version)}, this tap knows version {VERSION}: a newer "
+                f"The state has version {sanitize(version)}, this tap knows version {VERSION}: a newer "
                 "tap-connector-logs wrote it. Upgrade the tap, or go back to an older state."
             )
         self._of_stream = _read_backlog(stream, STREAM)
@@ -70,7 +70,7 @@ class Bookmarks:
         """Return the backlog of a connector; that of the whole stream, or an empty one, if it has none."""
         partition = self._partitions.get(_key(team_id, connector_identifier))
         if partition is None:
-            return replace(self._of_stream, intervals=[], seams=[], early={})
+            return replace(self._of_stream, intervals=[], overlaps=[], early={})
         return _read_backlog(partition, connector_identifier)
 
     def in_turn(self, team_id: int, connector_identifiers: Iterable[str]) -> list[str]:
@@ -124,10 +124,10 @@ def _write_backlog(backlog: Backlog) -> dict[str, Any]:
         written["backlog"] = [_write_interval(interval) for interval in backlog.intervals]
         if backlog.newest is not None:
             written["newest"] = format_instant(backlog.newest)
-    if backlog.seams:
-        written["seams"] = [_write_seam(seam) for seam in backlog.seams]
+    if backlog.overlaps:
+        written["seams"] = [_write_overlap(overlap) for overlap in backlog.overlaps]
     if backlog.early:
-        written["early"] = _write_digests(backlog.early)
+        written["early"] = _write_fingerprints(backlog.early)
     if backlog.begins is not None:
         written["begins"] = format_instant(backlog.begins)
     if backlog.is_behind:
@@ -135,11 +135,11 @@ def _write_backlog(backlog: Backlog) -> dict[str, Any]:
     return written
 
 
-def _write_seam(seam: Seam) -> dict[str, Any]:
-    written: dict[str, Any] = {"since": format_instant(seam.since), "newest": format_instant(seam.newest)}
-    if seam.latest != seam.newest:
-        written["latest"] = format_instant(seam.latest)
-    return written | {"digests" if seam.is_of_ids else "logs": _write_digests(seam.digests)}
+def _write_overlap(overlap: Overlap) -> dict[str, Any]:
+    written: dict[str, Any] = {"since": format_instant(overlap.since), "newest": format_instant(overlap.newest)}
+    if overlap.latest != overlap.newest:
+        written["latest"] = format_instant(overlap.latest)
+    return written | {"digests" if overlap.is_of_ids else "logs": _write_fingerprints(overlap.fingerprints)}
 
 
 def _write_interval(interval: Interval) -> dict[str, str]:
@@ -169,37 +169,37 @@ def _read_backlog(partition: dict[str, Any], name: str) -> Backlog:
     return Backlog(
         newest=None if newest is None else _instant(newest, f"bookmark of {name}"),
         intervals=sorted(intervals, reverse=True),
-        seams=[_read_seam(seam, name) for seam in _objects(partition.get("seams", []), f"seams of {name}")],
-        early=dict.fromkeys(_read_digests(early, name), BEGINNING),
+        overlaps=[_read_overlap(overlap, name) for overlap in _objects(partition.get("seams", []), f"seams of {name}")],
+        early=dict.fromkeys(_read_fingerprints(early, name), BEGINNING),
         begins=None if begins is None else _instant(begins, f"begins of {name}"),
         is_behind=partition.get("behind") is True,
     )
 
 
-def _read_seam(seam: dict[str, Any], name: str) -> Seam:
-    newest = _instant(seam.get("newest"), f"newest of {name}")
-    latest = _instant(seam.get("latest"), f"latest of {name}", newest)
-    return Seam(
-        _instant(seam.get("since"), f"since of {name}"),
+def _read_overlap(overlap: dict[str, Any], name: str) -> Overlap:
+    newest = _instant(overlap.get("newest"), f"newest of {name}")
+    latest = _instant(overlap.get("latest"), f"latest of {name}", newest)
+    return Overlap(
+        _instant(overlap.get("since"), f"since of {name}"),
         newest,
         latest,
-        [(latest, key) for key in _read_digests(seam.get("logs", seam.get("digests", "")), name)],
-        is_of_ids="logs" not in seam,
+        [(latest, key) for key in _read_fingerprints(overlap.get("logs", overlap.get("digests", "")), name)],
+        is_of_ids="logs" not in overlap,
     )
 
 
-def _write_digests(digests: Iterable[bytes]) -> str:
-    return b64encode(b"".join(digests)).decode()
+def _write_fingerprints(fingerprints: Iterable[bytes]) -> str:
+    return b64encode(b"".join(fingerprints)).decode()
 
 
-def _read_digests(text: Any, name: str) -> list[bytes]:
+def _read_fingerprints(text: Any, name: str) -> list[bytes]:
     try:
         joined = b64decode(text, validate=True)
     except (ValueError, TypeError) as error:
         raise broken_state(f"digests of {name} is not base64") from error
-    if len(joined) % DIGEST_BYTES:
+    if len(joined) % FINGERPRINT_BYTES:
         raise broken_state(f"digests of {name} is cut short")
-    return [joined[start : start + DIGEST_BYTES] for start in range(0, len(joined), DIGEST_BYTES)]
+    return [joined[start : start + FINGERPRINT_BYTES] for start in range(0, len(joined), FINGERPRINT_BYTES)]
 
 
 def _key(team_id: object, connector_identifier: object) -> tuple[str, str]:
@@ -210,7 +210,7 @@ def _key(team_id: object, connector_identifier: object) -> tuple[str, str]:
 def broken_state(what: str) -> InputError:
     """Say what is wrong with a state, and that nothing was restarted because of it."""
     return InputError(
-        f"The state can't be used: {printable(what)}. Pass the last state that a run has written; "
+        f"The state can't be used: {sanitize(what)}. Pass the last state that a run has written; "
         "to read everything again, remove the state on purpose."
     )
 

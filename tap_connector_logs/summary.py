@@ -9,9 +9,9 @@ from typing import Any, cast
 
 from singer_sdk import metrics
 
-from tap_connector_logs.client import Client
-from tap_connector_logs.findings import Findings
-from tap_connector_logs.reader import Reader
+from tap_connector_logs.api.client import Client
+from tap_connector_logs.reading.findings import Findings
+from tap_connector_logs.reading.scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
 
@@ -22,20 +22,20 @@ class _Metric(StrEnum):
     RUN_SUMMARY = "run_summary"
 
 
-def tell(reader: Reader | None, client: Client, *, seconds: float) -> None:
+def tell(scheduler: Scheduler | None, client: Client, *, seconds: float) -> None:
     """Tell what a run has done.
 
     Args:
-        reader: What it was to read; None if it did not come so far.
+        scheduler: What it was to read; None if it did not come so far.
         client: Whom it asked.
         seconds: How long it took.
     """
-    findings = Findings() if reader is None else reader.findings
+    findings = Findings() if scheduler is None else scheduler.findings
     summary: dict[str, Any] = {
         "logs": findings.logs,
-        "connectors": 0 if reader is None else reader.connectors,
-        "connectors_done": 0 if reader is None else reader.connectors_done,
-        "connectors_failed": 0 if reader is None else len(reader.failures),
+        "connectors": 0 if scheduler is None else scheduler.connectors,
+        "connectors_done": 0 if scheduler is None else scheduler.connectors_done,
+        "connectors_failed": 0 if scheduler is None else len(scheduler.failures),
         "requests": client.requests_made,
         "retries": client.retries,
         "seconds": round(seconds, 3),
@@ -56,7 +56,7 @@ def tell(reader: Reader | None, client: Client, *, seconds: float) -> None:
     )
     metric = cast("metrics.Metric", _Metric.RUN_SUMMARY)
     metrics.log(metrics.get_metrics_logger(), metrics.Point("summary", metric, summary, {metrics.Tag.PID: os.getpid()}))
-    if reader is not None and reader.is_stopped:
+    if scheduler is not None and scheduler.is_stopped:
         logger.info(
             "max_requests is used up, with %(connectors_done)d of %(connectors)d connectors done. The next run goes "
             "on.",

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any, Literal
 
-from tap_connector_logs.answers import Answer
-from tap_connector_logs.backlog import Backlog
+from tap_connector_logs.api.responses import Response
 from tap_connector_logs.errors import TapError
 from tap_connector_logs.instants import MICROSECOND, SECOND, format_instant
-from tap_connector_logs.pool import REQUESTS_TO_PROVE
-from tap_connector_logs.reader import Reader, Request
-from tap_connector_logs.reading import Page
+from tap_connector_logs.reading.backlog import Backlog
+from tap_connector_logs.reading.interval_reader import Page
+from tap_connector_logs.reading.scheduler import Request, Scheduler
+from tap_connector_logs.reading.workers import REQUESTS_TO_PROVE
 from tap_connector_logs.settings import CONFIG_SCHEMA, Settings, parse_settings
 from tap_connector_logs.state import Bookmarks
 
@@ -26,7 +26,7 @@ TEAM_ID = 1
 FIRST = 1_767_225_600 * SECOND
 """An arbitrary instant, on a whole second, to count from."""
 
-MOST_REQUESTS = 5_000
+MAX_REQUESTS = 5_000
 
 APART = 8
 """Requests that lie between two answers that are cut short: more than are under way at once."""
@@ -101,9 +101,9 @@ class ModelApi:
     random: random.Random = field(default_factory=lambda: random.Random(7))
     _sorted: dict[str, tuple[list[Log], list[Log]]] = field(default_factory=dict)
 
-    def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
+    def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Response:
         self.requests += 1
-        assert self.requests < MOST_REQUESTS, "the reading doesn't end"
+        assert self.requests < MAX_REQUESTS, "the reading doesn't end"
         self.before_request(self.requests)
         server = self.server
         newest = max(
@@ -124,7 +124,7 @@ class ModelApi:
         elif question == self.lied_to:
             self.lied_to = None
         self.watch([log.id for log in shown])
-        return Answer([_entry(log) for log in shown], None, self.server_time, limit)
+        return Response([_entry(log) for log in shown], None, self.server_time, limit)
 
     def _newest_first(self, connector_identifier: str, before: int | None) -> Iterator[Log]:
         """Yield the logs before an instant in the order in which the server has them."""
@@ -164,7 +164,7 @@ class Target:
     ids: list[str] = field(default_factory=list)
     contents: list[tuple[str, int | None]] = field(default_factory=list)
     state: str = "{}"
-    reader: Reader | None = None
+    scheduler: Scheduler | None = None
 
     def run(
         self,
@@ -174,7 +174,7 @@ class Target:
         crash_after: int | None = None,
         choose: Callable[[int], int] = lambda _: 0,
         requests: int | None = None,
-    ) -> Reader:
+    ) -> Scheduler:
         """Run once.
 
         Args:
@@ -187,33 +187,33 @@ class Target:
         state = json.loads(self.state)
         bookmarks = Bookmarks(state)
         backlogs: dict[str, Backlog] = {name: bookmarks.load(TEAM_ID, name) for name in api.logs}
-        reader = Reader(config, backlogs)
-        for number, page in enumerate(pages(reader, api, config.concurrency, choose, requests)):
+        scheduler = Scheduler(config, backlogs)
+        for number, page in enumerate(pages(scheduler, api, config.concurrency, choose, requests)):
             if number == crash_after:
                 break
             self._take(page, bookmarks, backlogs)
             self.state = json.dumps(state)
-        return reader
+        return scheduler
 
     def _take(self, page: Page, bookmarks: Bookmarks, backlogs: dict[str, Backlog]) -> None:
         self.ids += [f"{page.connector_identifier}/{entry['id']}" for entry in page.entries]
         self.contents += [(entry["id"], entry["status"]) for entry in page.entries]
-        backlogs[page.connector_identifier].deliver(page.delivery)
+        backlogs[page.connector_identifier].commit(page.commit)
         bookmarks.save(TEAM_ID, page.connector_identifier, backlogs[page.connector_identifier])
 
 
 def pages(
-    reader: Reader, api: ModelApi, concurrency: int, choose: Callable[[int], int], requests: int | None
+    scheduler: Scheduler, api: ModelApi, concurrency: int, choose: Callable[[int], int], requests: int | None
 ) -> Iterator[Page]:
     """Yield the pages of a reader, of which the API answers some request under way at a time."""
     under_way: list[Request] = []
     last = None if requests is None else api.requests + requests
     while True:
         if last is not None and api.requests + len(under_way) >= last:
-            reader.stop()
+            scheduler.stop()
         left = math.inf if last is None else last - api.requests
         most = int(min(concurrency, max(1, left / REQUESTS_TO_PROVE)))
-        while len(under_way) < most and (request := reader.next_request()):
+        while len(under_way) < most and (request := scheduler.next_request()):
             under_way.append(request)
         if not under_way:
             return
@@ -221,9 +221,9 @@ def pages(
         try:
             answer = api.list_logs(request.connector_identifier, limit=request.limit, before=request.before)
         except TapError as error:
-            reader.fail(request, error)
+            scheduler.fail(request, error)
         else:
-            page = reader.take(request, answer)
+            page = scheduler.take(request, answer)
             if page is not None:
                 yield page
 

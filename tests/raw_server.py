@@ -18,7 +18,7 @@ Behaviour = Callable[["Connection"], None]
 """Does to a connection whatever is to happen after a request has arrived on it."""
 
 _DRIP_SECONDS = 0.05
-_LONGEST_SILENCE_SECONDS = 60
+_MAX_SILENCE_SECONDS = 60
 
 
 class Connection:
@@ -110,7 +110,7 @@ class RawServer:
             if self._stopped.is_set():
                 sock.close()
                 return
-            sock.settimeout(_LONGEST_SILENCE_SECONDS)
+            sock.settimeout(_MAX_SILENCE_SECONDS)
             self.connections += 1
             self._start(self._serve, sock)
 

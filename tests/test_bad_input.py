@@ -16,7 +16,7 @@ from simulator.process import Simulator
 from tap_connector_logs.errors import InputError
 from tap_connector_logs.instants import SECOND, format_instant, parse_instant
 from tap_connector_logs.settings import parse_settings, settings_from_environment
-from tap_connector_logs.tap import TapConnectorLogs
+from tap_connector_logs.singer.tap import TapConnectorLogs
 from tests.tap_process import Run, RunTap, run_tap, settings_for
 
 CANARY = "canary-c0ffee"
@@ -454,7 +454,10 @@ BROKEN_STATES: dict[str, tuple[dict[str, Any], str]] = {
         state_of(partition(seams=[SEAM | {"digests": "AAA*"}])),
         "digests of U0001 is not base64",
     ),
-    "digests that are a number": (state_of(partition(seams=[SEAM | {"digests": 5}])), "digests of U0001 is not base64"),
+    "digests that are a number": (
+        state_of(partition(seams=[SEAM | {"digests": 5}])),
+        "digests of U0001 is not base64",
+    ),
     "digests of another length": (state_of(partition(seams=[SEAM | {"digests": "AAA="}])), "digests of U0001"),
     "two bookmarks": (state_of(partition(), partition()), "connector U0001 has two bookmarks"),
     "two bookmarks, one of a team in a string": (

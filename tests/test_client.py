@@ -24,7 +24,8 @@ import pytest
 
 from simulator.process import Simulator
 from simulator.switches import FaultKind
-from tap_connector_logs.client import MOST_TRIES, Client
+from tap_connector_logs.api.client import MAX_TRIES, Client
+from tap_connector_logs.api.page_sizes import PageSizes
 from tap_connector_logs.errors import (
     BlockedError,
     ConnectorError,
@@ -34,9 +35,8 @@ from tap_connector_logs.errors import (
     ServerError,
     TapError,
     UnreachableError,
-    UnreadableAnswerError,
+    UnreadableResponseError,
 )
-from tap_connector_logs.limits import Limits
 from tap_connector_logs.settings import CONFIG_SCHEMA, Settings, parse_settings
 from tests.raw_server import (
     Behaviour,
@@ -168,7 +168,7 @@ def test_a_redirect_is_an_error_that_says_where_to_and_the_credential_does_not_g
     with RawServer(GOOD) as elsewhere:
         error, requests = failure(answer({}, status=status, headers={"Location": f"{elsewhere.url}/login"}))
         assert elsewhere.connections == 0
-    assert isinstance(error, UnreadableAnswerError)
+    assert isinstance(error, UnreadableResponseError)
     assert f"{elsewhere.url}/login" in str(error)
     assert requests == 1
 
@@ -221,9 +221,9 @@ def test_an_answer_that_fails_in_a_way_that_may_pass_is_asked_for_again(behave: 
 @pytest.mark.parametrize("behave", PASSING.values(), ids=PASSING.keys())
 def test_a_failure_that_goes_on_ends_after_the_most_tries_and_is_never_an_empty_list(behave: Behaviour) -> None:
     error, requests = failure(behave)
-    assert isinstance(error, UnreachableError | ServerError | UnreadableAnswerError)
+    assert isinstance(error, UnreachableError | ServerError | UnreadableResponseError)
     assert "T3S70" in str(error)
-    assert requests == MOST_TRIES
+    assert requests == MAX_TRIES
 
 
 def test_a_byte_order_mark_before_the_json_is_no_part_of_it() -> None:
@@ -268,7 +268,7 @@ def test_each_new_try_is_announced_with_its_reason(caplog: pytest.LogCaptureFixt
     (line,) = caplog.messages
     assert "Back soon" in line
     assert "request-7" in line
-    assert f"(try 2 of {MOST_TRIES})" in line
+    assert f"(try 2 of {MAX_TRIES})" in line
 
 
 # Time
@@ -307,7 +307,7 @@ def test_a_server_that_drips_at_every_try_can_not_be_reached() -> None:
     error, requests = failure(DRIPS["the body"], request_timeout_seconds=0.05)
     assert isinstance(error, UnreachableError)
     assert "TimeoutError" in str(error)
-    assert requests == MOST_TRIES
+    assert requests == MAX_TRIES
 
 
 def test_each_request_on_a_connection_has_the_whole_time() -> None:
@@ -330,7 +330,7 @@ def test_a_port_that_refuses_connections_is_tried_again_and_then_named() -> None
     client = Client(settings_of(f"http://127.0.0.1:{port}"))
     with pytest.raises(UnreachableError, match=f"127.0.0.1:{port} can't be reached .*refused") as caught:
         read(client)
-    assert client.requests_made == MOST_TRIES
+    assert client.requests_made == MAX_TRIES
     assert caught.value.exit_code == 69
 
 
@@ -434,7 +434,7 @@ def test_a_wait_that_a_failure_asks_for_holds_all_requests_and_is_told_once(capl
         under_way = [threads.submit(read, client) for _ in range(2)]
         while len(times) < 2:
             time.sleep(0.01)
-        while not client.gate.held_for:
+        while not client.rate_limiter.paused_for:
             time.sleep(0.01)
         assert read(client) == LOGS  # one that nobody asked to wait
         assert [each.result() for each in under_way] == [LOGS, LOGS]
@@ -461,7 +461,7 @@ def test_a_rate_limit_that_never_ends_is_an_error_without_a_time() -> None:
     error, requests = failure(refusal(429, "TOO_MANY_REQUESTS"))
     assert isinstance(error, RateLimitError)
     assert error.retry_after is None
-    assert requests == MOST_TRIES
+    assert requests == MAX_TRIES
 
 
 @pytest.mark.parametrize("status", [200, 403, 429])
@@ -524,7 +524,7 @@ def test_a_403_in_other_words_than_the_apis_says_nothing_of_the_credential(behav
         assert read(client_of(server)) == LOGS
     error, requests = failure(behave)
     assert type(error) is BlockedError
-    assert (error.exit_code, requests) == (69, MOST_TRIES)
+    assert (error.exit_code, requests) == (69, MAX_TRIES)
     assert str(error).startswith(f"Something between the tap and the API refuses the logs of connector T3S70: {words}.")
     assert "check the network, proxies, and which IP addresses are allowed" in str(error)
     assert "api_key" not in str(error)
@@ -533,7 +533,7 @@ def test_a_403_in_other_words_than_the_apis_says_nothing_of_the_credential(behav
 def test_a_list_of_connectors_that_something_before_the_api_refuses_is_no_matter_of_the_credential() -> None:
     with RawServer(answer(b"<html>", status=403)) as server, pytest.raises(BlockedError):
         client_of(server).list_connectors()
-    assert len(server.requests) == MOST_TRIES
+    assert len(server.requests) == MAX_TRIES
 
 
 @pytest.mark.parametrize(
@@ -772,7 +772,7 @@ def test_an_empty_error_beside_the_list_is_none() -> None:
 
 def test_an_unknown_error_in_an_answer_with_status_200_is_not_taken_for_logs() -> None:
     error, _ = failure(answer({"logs": LOGS, "error": {"code": "SOMETHING_NEW", "message": "Partly."}}))
-    assert isinstance(error, UnreadableAnswerError)
+    assert isinstance(error, UnreadableResponseError)
     assert "Partly" in str(error)
 
 
@@ -858,7 +858,7 @@ def test_a_limit_that_was_lowered_for_nothing_is_raised_again_step_by_step(caplo
 
 
 def test_an_answer_to_what_was_asked_before_a_limit_was_raised_proves_nothing_of_it() -> None:
-    limits = Limits()
+    limits = PageSizes()
     limits.lower("T3S70", 1000)
     for _ in range(10):
         limits.answered("T3S70", 250)
@@ -929,7 +929,7 @@ def test_against_other_failures_fewer_logs_would_not_help(behave: Behaviour) -> 
     with RawServer(behave) as server:
         with pytest.raises(TapError) as caught:
             read(client_of(server, max_wait_seconds=1 if behave is OTHERWISE["status 504 with a time"] else 0))
-        assert limits_asked(server) == [1000] * MOST_TRIES
+        assert limits_asked(server) == [1000] * MAX_TRIES
     assert "page_size" not in str(caught.value)
 
 
@@ -937,10 +937,10 @@ def test_where_one_log_is_asked_for_there_is_nothing_fewer() -> None:
     with RawServer(answer(b"", status=504)) as server:
         with pytest.raises(ServerError) as caught:
             client_of(server).list_logs("T3S70", limit=1, before=None)
-        assert limits_asked(server) == [1] * MOST_TRIES
+        assert limits_asked(server) == [1] * MAX_TRIES
         with pytest.raises(ServerError) as caught_later:
             client_of(server).list_connectors()
-        assert limits_asked(server) == [1] * MOST_TRIES
+        assert limits_asked(server) == [1] * MAX_TRIES
     assert "page_size" not in str(caught.value) + str(caught_later.value)
 
 
@@ -956,14 +956,14 @@ def test_an_answer_that_would_fill_the_memory_is_not_read_but_asked_for_with_few
 
 def test_answers_that_would_fill_the_memory_whatever_the_limit_are_an_error() -> None:
     error, requests = failure(BOMB)
-    assert isinstance(error, UnreadableAnswerError)
+    assert isinstance(error, UnreadableResponseError)
     assert "larger than 64 MiB" in str(error)
     assert "page_size" in str(error)
     assert requests == 6  # for 1000, 250, 62, 15, 3 and 1
 
 
 def test_a_list_of_connectors_that_would_fill_the_memory_is_an_error_at_once() -> None:
-    with RawServer(BOMB) as server, pytest.raises(UnreadableAnswerError, match="64 MiB") as caught:
+    with RawServer(BOMB) as server, pytest.raises(UnreadableResponseError, match="64 MiB") as caught:
         client_of(server).list_connectors()
     assert len(server.requests) == 1
     assert "page_size" not in str(caught.value)
@@ -1031,7 +1031,7 @@ def test_a_handshake_that_breaks_is_begun_again_and_is_no_matter_of_trust(behave
         client = Client(settings_of(server.url.replace("http:", "https:")))
         with pytest.raises(UnreachableError) as caught:
             read(client)
-    assert client.requests_made == server.connections == MOST_TRIES
+    assert client.requests_made == server.connections == MAX_TRIES
     assert "not trusted" not in str(caught.value)
 
 
@@ -1051,5 +1051,5 @@ def test_a_handshake_without_an_answer_ends_in_time() -> None:
         client = Client(settings_of(server.url.replace("http:", "https:"), request_timeout_seconds=0.05))
         with pytest.raises(UnreachableError) as caught:
             read(client)
-    assert client.requests_made == MOST_TRIES
+    assert client.requests_made == MAX_TRIES
     assert "page_size" not in str(caught.value)

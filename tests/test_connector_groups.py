@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.helpers.types import TapState
 
-from tap_connector_logs.backlog import Backlog, Interval
 from tap_connector_logs.instants import SECOND, parse_instant
+from tap_connector_logs.reading.backlog import Backlog, Interval
 from tap_connector_logs.records import connector_record
 from tap_connector_logs.settings import CONNECTOR_IDENTIFIER
 from tap_connector_logs.state import Bookmarks
@@ -142,13 +142,13 @@ def state_of(backlogs: Mapping[str, Backlog], *, partial: bool = False) -> State
 
 
 def done(minutes: int) -> Backlog:
-    return Backlog(newest=instant(minutes), intervals=[], seams=[])
+    return Backlog(newest=instant(minutes), intervals=[], overlaps=[])
 
 
 def cut(minutes: int, left: int) -> Backlog:
     """Return the backlog of a run that was cut: so many minutes before its newest log are left to read."""
     interval = Interval(instant(minutes - left - 1), instant(minutes - 1))
-    return Backlog(newest=instant(minutes), intervals=[interval], seams=[])
+    return Backlog(newest=instant(minutes), intervals=[interval], overlaps=[])
 
 
 def moved(states: States, groups: int) -> States:

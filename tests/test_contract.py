@@ -23,8 +23,8 @@ from singer_sdk.testing import SuiteConfig, TapTestRunner, get_tap_test_class
 from syrupy.assertion import SnapshotAssertion
 
 from simulator.process import Simulator
-from tap_connector_logs.streams import ConnectorLogsStream, ConnectorsStream
-from tap_connector_logs.tap import TapConnectorLogs
+from tap_connector_logs.singer.streams import ConnectorLogsStream, ConnectorsStream
+from tap_connector_logs.singer.tap import TapConnectorLogs
 from tests.tap_process import Run, held, run_tap, settings_for
 
 COLUMNS = [

@@ -25,7 +25,7 @@ import pytest
 
 from simulator.process import Simulator
 from simulator.simulation import KEY_WITHOUT_SCOPE
-from tap_connector_logs.client import MOST_TRIES
+from tap_connector_logs.api.client import MAX_TRIES
 from tests.raw_server import (
     Behaviour,
     Connection,
@@ -191,7 +191,7 @@ def test_a_fault_that_goes_on_ends_the_run_and_the_next_reads_all(run_against: R
     code, words = GOING_ON[fault]
     with RawServer(PASSING[fault]) as server:
         first = run_against(server, request_timeout_seconds=0.2 if fault in HANGING else 20)
-        assert len(server.requests) == MOST_TRIES
+        assert len(server.requests) == MAX_TRIES
     assert (first.exit_code, first.ids) == (code, [])
     assert_told_plainly(first, words)
     assert ("page_size" in first.stderr) == (fault in HANGING)
@@ -263,7 +263,7 @@ def test_what_is_too_much_for_the_api_is_asked_for_in_smaller_pages(run_against:
 def test_where_smaller_pages_do_not_help_either_the_setting_is_named(run_against: RunAgainst, fault: str) -> None:
     with RawServer(TOO_MUCH[fault]) as server:
         run = run_against(server, page_size=4, request_timeout_seconds=0.1 if fault in HANGING else 20)
-        assert len(server.requests) == (2 if fault == "a large body" else MOST_TRIES)
+        assert len(server.requests) == (2 if fault == "a large body" else MAX_TRIES)
     assert run.exit_code == (65 if fault == "a large body" else 69)
     assert "To ask for fewer logs at once, 1 in the end, did not help: page_size sets" in run.stderr
 
@@ -370,7 +370,7 @@ def test_what_refuses_every_connector_without_being_the_api_is_no_matter_of_the_
     run_against: RunAgainst,
 ) -> None:
     blocked = PASSING["status 403 in HTML"]
-    with RawServer(*[blocked] * MOST_TRIES, serve, blocked) as server:
+    with RawServer(*[blocked] * MAX_TRIES, serve, blocked) as server:
         run = run_against(server, connector_identifiers=["A", "B"], page_size=2, concurrency=1)
     assert (run.exit_code, run.ids) == (69, [])
     assert "Connector A is skipped." in run.stderr

@@ -22,9 +22,9 @@ from singer_sdk.singerlib.messages import StateMessage
 
 from simulator.process import Simulator
 from tap_connector_logs.errors import Interrupted, OutputError
-from tap_connector_logs.streams import ConnectorLogsStream
-from tap_connector_logs.tap import TapConnectorLogs
-from tap_connector_logs.writer import MessageWriter
+from tap_connector_logs.output import MessageWriter
+from tap_connector_logs.singer.streams import ConnectorLogsStream
+from tap_connector_logs.singer.tap import TapConnectorLogs
 from tests.tap_process import Run, RunTap, command, held, run_tap, settings_for
 
 

@@ -20,9 +20,9 @@ from typing_extensions import override
 
 from simulator.process import Simulator
 from tap_connector_logs import progress
-from tap_connector_logs.backlog import Backlog
-from tap_connector_logs.client import Client
-from tap_connector_logs.reader import Reader
+from tap_connector_logs.api.client import Client
+from tap_connector_logs.reading.backlog import Backlog
+from tap_connector_logs.reading.scheduler import Scheduler
 from tests.model import settings
 from tests.tap_process import command, settings_for
 
@@ -89,11 +89,11 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, caplog:
 
     handler = Handler()
     monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.01)
-    reader = Reader(settings(), {"A": Backlog(), "B": Backlog()})
+    scheduler = Scheduler(settings(), {"A": Backlog(), "B": Backlog()})
     with caplog.at_level(logging.INFO):
         progress.logger.addHandler(handler)
         try:
-            with progress.shown(reader, Client(settings())):
+            with progress.shown(scheduler, Client(settings())):
                 assert written.wait(10)
         finally:
             progress.logger.removeHandler(handler)

@@ -18,10 +18,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from tap_connector_logs import reading
-from tap_connector_logs.backlog import Backlog, Interval
 from tap_connector_logs.instants import MICROSECOND, MILLISECOND, SECOND, format_instant
-from tap_connector_logs.reader import Reader, Request
+from tap_connector_logs.reading import interval_reader
+from tap_connector_logs.reading.backlog import Backlog, Interval
+from tap_connector_logs.reading.scheduler import Request, Scheduler
 from tests.long import examples
 from tests.model import FIRST, Log, ModelApi, Server, Target, history, ids_of, pages
 from tests.model import settings as tap_settings
@@ -31,10 +31,10 @@ pytestmark = pytest.mark.long
 LOOKBACK = 10
 FUTURE = FIRST + 10**9 * SECOND
 
-MOST_TIMES = 4
+MAX_TIMES = 4
 """How often one thing is asked while nothing moves on."""
 
-MOST_RUNS = 6
+MAX_RUNS = 6
 """Runs that follow a story until nothing is left to read."""
 
 
@@ -222,7 +222,7 @@ def tell(
         target.run(api, config, crash_after=crash_after, choose=choose)
         api.logs["A"] += coming
     api.before_request, api.lag = lambda _: None, 0
-    for _ in range(MOST_RUNS):
+    for _ in range(MAX_RUNS):
         target.run(api, config, choose=choose)
     return target, api
 
@@ -287,8 +287,8 @@ def test_a_log_that_is_completed_comes_once_more_as_it_is_then(story: Story, ord
 def eager_splits() -> Iterator[None]:
     """Cut intervals in two wherever that can be right, however little it pays."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "_FEWEST_PAGES_TO_SPLIT", 1)
-        patch.setattr(reading, "_REACH", 2)
+        patch.setattr(interval_reader, "_MIN_PAGES_TO_SPLIT", 1)
+        patch.setattr(interval_reader, "_REACH", 2)
         yield
 
 
@@ -447,12 +447,12 @@ def test_no_more_requests_are_made_than_the_logs_need(story: Story) -> None:
 def test_what_does_not_move_on_is_asked_for_a_few_times_at_most(story: Story, concurrency: int, order: Random) -> None:
     asked = Counter[tuple[Interval, int | None, bool]]()
 
-    class Watched(Reader):
+    class Watched(Scheduler):
         @override
         def next_request(self) -> Request | None:
             request = super().next_request()
             if request is not None:
-                asked[request.reading.walk.interval, request.before, request.reading.is_fresh] += 1
+                asked[request.reader.paginator.interval, request.before, request.reader.is_fresh] += 1
             return request
 
     logs = [log for run in story.runs for log in run[0]]
@@ -460,12 +460,12 @@ def test_what_does_not_move_on_is_asked_for_a_few_times_at_most(story: Story, co
     config = tap_settings(page_size=story.page_size, concurrency=concurrency)
     backlog = Backlog()
     with eager_splits():
-        reader = Watched(config, {"A": backlog})
-        for page in pages(reader, api, config.concurrency, order.randrange, None):
-            backlog.deliver(page.delivery)
-    assert max(asked.values()) <= MOST_TIMES
+        scheduler = Watched(config, {"A": backlog})
+        for page in pages(scheduler, api, config.concurrency, order.randrange, None):
+            backlog.commit(page.commit)
+    assert max(asked.values()) <= MAX_TIMES
     # All is read, or the run says why not.
-    assert not backlog.intervals or reader.failures
+    assert not backlog.intervals or scheduler.failures
 
 
 @examples(200)

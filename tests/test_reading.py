@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from tap_connector_logs import backlog
-from tap_connector_logs.answers import Answer
+from tap_connector_logs.api.responses import Response
 from tap_connector_logs.errors import ConnectorError, ServerError
 from tap_connector_logs.instants import MICROSECOND, MILLISECOND, SECOND, format_instant, parse_instant
+from tap_connector_logs.reading import backlog
 from tests.model import FIRST, TEAM_ID, Log, ModelApi, Server, Target, history, ids_of
 from tests.model import settings as tap_settings
 
@@ -136,14 +136,14 @@ def test_a_connector_that_always_fails_does_not_keep_the_others_from_being_read(
     class Failing(ModelApi):
         failing = frozenset("A")
 
-        def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
+        def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Response:
             if connector_identifier in self.failing:
                 raise ServerError("it", status=500)
             return super().list_logs(connector_identifier, limit=limit, before=before)
 
     api, target = Failing({name: history(30) for name in "ABC"}), Target()
-    reader = target.run(api, tap_settings(page_size=10))
-    assert list(reader.failures) == ["A"]
+    scheduler = target.run(api, tap_settings(page_size=10))
+    assert list(scheduler.failures) == ["A"]
     assert len(target.ids) == 60
     Failing.failing = frozenset("ABC")
     with pytest.raises(ServerError):
@@ -157,15 +157,15 @@ def test_a_connector_that_fails_is_not_asked_for_its_older_logs() -> None:
         api.logs[name] += history(5, first=FIRST + 200 * SECOND, name="new-")
     asked: list[str] = []
 
-    def list_logs(connector_identifier: str, *, limit: int, before: int | None) -> Answer:
+    def list_logs(connector_identifier: str, *, limit: int, before: int | None) -> Response:
         asked.append(connector_identifier)
         if connector_identifier == "A":
             raise ConnectorError("it", status=403)
         return ModelApi.list_logs(api, connector_identifier, limit=limit, before=before)
 
     api.list_logs = list_logs  # type: ignore[method-assign]
-    reader = target.run(api, tap_settings(page_size=10))
-    assert list(reader.failures) == ["A"]
+    scheduler = target.run(api, tap_settings(page_size=10))
+    assert list(scheduler.failures) == ["A"]
     assert asked.count("A") == 1
     assert sum(name.startswith("B/") for name in target.ids) == 105
 
@@ -178,8 +178,8 @@ def test_a_burst_at_the_first_of_all_times_ends_the_reading() -> None:
             {"A": [Log(first, f"{number}") for number in range(30)] + history(10)}, Server(inclusive=inclusive)
         )
         target = Target()
-        reader = target.run(api, tap_settings(page_size=10))
-        assert (reader.failures, reader.findings.bursts) == ({}, 1)
+        scheduler = target.run(api, tap_settings(page_size=10))
+        assert (scheduler.failures, scheduler.findings.bursts) == ({}, 1)
         assert {f"A/{number}" for number in range(10)} <= set(target.ids)
 
 
@@ -226,8 +226,8 @@ def test_a_hole_is_reported_when_the_api_keeps_nothing_as_old_as_the_bookmark(ca
     api, target = ModelApi({"A": history(100)}), Target()
     target.run(api, tap_settings())
     api.logs["A"] = history(20, first=FIRST + 5_000 * SECOND, name="new-")
-    reader = target.run(api, tap_settings())
-    assert reader.findings.holes == 1
+    scheduler = target.run(api, tap_settings())
+    assert scheduler.findings.holes == 1
     assert "possible hole" in caplog.text
     assert "2026-01-01T00:01:39.000000Z" in caplog.text
     assert target.run(api, tap_settings()).findings.holes == 0
@@ -248,16 +248,16 @@ def test_logs_removed_while_they_are_read_are_reported(caplog: pytest.LogCapture
             api.logs["A"] = [log for log in api.logs["A"] if log.instant >= FIRST + 85 * SECOND]
 
     api.before_request = remove_old_ones
-    reader = target.run(api, tap_settings(page_size=10))
-    assert reader.findings.holes == 1
+    scheduler = target.run(api, tap_settings(page_size=10))
+    assert scheduler.findings.holes == 1
     assert "removed from the API" in caplog.text
 
 
 def test_a_burst_is_reported_with_the_connector_and_the_instant(caplog: pytest.LogCaptureFixture) -> None:
     burst = [Log(FIRST + 50 * SECOND, f"burst-{number}") for number in range(30)]
     api, target = ModelApi({"A": history(50) + burst}), Target()
-    reader = target.run(api, tap_settings(page_size=10))
-    assert reader.findings.bursts == 1
+    scheduler = target.run(api, tap_settings(page_size=10))
+    assert scheduler.findings.bursts == 1
     assert "Connector A" in caplog.text
     assert "2026-01-01T00:00:50.000000Z" in caplog.text
     assert sorted(name for name in target.ids if "burst" not in name) == sorted(f"A/{number}" for number in range(50))
@@ -266,15 +266,15 @@ def test_a_burst_is_reported_with_the_connector_and_the_instant(caplog: pytest.L
 
 def test_an_api_that_ignores_before_fails_the_connector_and_not_the_run() -> None:
     class Deaf(ModelApi):
-        def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
+        def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Response:
             return super().list_logs(
                 connector_identifier, limit=limit, before=None if connector_identifier == "A" else before
             )
 
     api, target = Deaf({"A": history(100), "B": history(100)}), Target()
-    reader = target.run(api, tap_settings(page_size=10))
-    assert list(reader.failures) == ["A"]
-    assert reader.findings.out_of_order == 1
+    scheduler = target.run(api, tap_settings(page_size=10))
+    assert list(scheduler.failures) == ["A"]
+    assert scheduler.findings.out_of_order == 1
     assert len([name for name in target.ids if name.startswith("B")]) == 100
     assert api.requests < 30
 
@@ -282,9 +282,9 @@ def test_an_api_that_ignores_before_fails_the_connector_and_not_the_run() -> Non
 def test_a_page_without_any_time_fails_the_connector_and_not_the_run() -> None:
     undated = [Log(FIRST + number * SECOND, f"{number}", is_undated=True) for number in range(10)]
     api, target = ModelApi({"A": undated, "B": history(10)}), Target()
-    reader = target.run(api, tap_settings(page_size=5))
-    assert list(reader.failures) == ["A"]
-    assert "no usable log_time at all" in str(reader.failures["A"])
+    scheduler = target.run(api, tap_settings(page_size=5))
+    assert list(scheduler.failures) == ["A"]
+    assert "no usable log_time at all" in str(scheduler.failures["A"])
     assert sum(name.startswith("B/") for name in target.ids) == 10
 
 
@@ -301,10 +301,10 @@ def test_logs_without_a_time_are_delivered_once() -> None:
     logs = [Log(FIRST + number * SECOND, f"{number}", is_undated=number % 7 == 3) for number in range(200)]
     for inclusive in (False, True):
         api, target = ModelApi({"A": logs}, Server(inclusive=inclusive)), Target()
-        reader = target.run(api, tap_settings(page_size=10))
+        scheduler = target.run(api, tap_settings(page_size=10))
         target.run(api, tap_settings(page_size=10))
         assert sorted(target.ids) == ids_of(api)
-        assert reader.findings.without_time == len([log for log in logs if log.is_undated])
+        assert scheduler.findings.without_time == len([log for log in logs if log.is_undated])
 
 
 def test_the_state_of_a_connector_stays_below_sixteen_kibibytes(caplog: pytest.LogCaptureFixture) -> None:
@@ -418,8 +418,8 @@ def test_a_hole_is_told_where_the_reading_is_cut_in_two() -> None:
     config = tap_settings(page_size=100, concurrency=4, lookback_seconds=10)
     target.run(api, config)
     api.logs["A"] = history(600, first=FIRST + 5_000 * SECOND, name="new-")
-    reader = target.run(api, config)
-    assert reader.findings.holes == 1
+    scheduler = target.run(api, config)
+    assert scheduler.findings.holes == 1
 
 
 def test_a_longer_lookback_repeats_nothing_in_silence(caplog: pytest.LogCaptureFixture) -> None:
@@ -492,7 +492,7 @@ def test_only_what_the_state_has_no_room_for_comes_a_second_time_and_it_is_told(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(backlog, "MAX_DIGESTS", room)
+    monkeypatch.setattr(backlog, "MAX_FINGERPRINTS", room)
     api, target = ModelApi({"A": history(100)}), Target()
     config = tap_settings(page_size=page_size, lookback_seconds=60)
     target.run(api, config)
@@ -508,7 +508,7 @@ def test_only_what_the_state_has_no_room_for_comes_a_second_time_and_it_is_told(
 def test_what_a_killed_run_leaves_no_room_for_comes_a_second_time_and_it_is_told(
     pages: int, repeated: Sequence[int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(backlog, "MAX_DIGESTS", 70)
+    monkeypatch.setattr(backlog, "MAX_FINGERPRINTS", 70)
     api, target = ModelApi({"A": history(100)}), Target()
     config = tap_settings(page_size=30, lookback_seconds=60)
     target.run(api, config)
@@ -524,7 +524,7 @@ def test_what_a_killed_run_leaves_no_room_for_comes_a_second_time_and_it_is_told
 def test_what_has_no_room_is_told_with_its_time_even_where_nothing_new_is_read(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(backlog, "MAX_DIGESTS", 70)
+    monkeypatch.setattr(backlog, "MAX_FINGERPRINTS", 70)
     api, target = ModelApi({"A": history(100)}), Target()
     settings = {"page_size": 30, "lookback_seconds": 60}
     target.run(api, tap_settings(**settings))
@@ -557,8 +557,8 @@ def test_more_logs_than_a_page_in_what_the_server_takes_for_one_instant_are_told
     same_second = [Log(FIRST + 50 * SECOND + 7, "same-second")]
     api = ModelApi({"A": [*history(50), *same_second, *burst]}, Server(unit=unit, precision=unit))
     target = Target()
-    reader = target.run(api, tap_settings(page_size=10))
-    assert reader.findings.bursts == 1
+    scheduler = target.run(api, tap_settings(page_size=10))
+    assert scheduler.findings.bursts == 1
     assert "Connector A: about 2026-01-01T00:00:50.0" in caplog.text
     missing = set(ids_of(api)) - set(target.ids)
     assert all("burst" in name or (unit == SECOND and "same" in name) for name in missing)
@@ -569,8 +569,8 @@ def test_more_logs_than_a_page_in_what_the_server_takes_for_one_instant_are_told
 def test_more_logs_at_one_instant_than_a_server_shows_of_those_asked_for_are_told() -> None:
     burst = [Log(FIRST + 50 * SECOND + 7, f"burst-{number}") for number in range(8)]
     api, target = ModelApi({"A": [*history(50), *burst]}, Server(largest_page=5)), Target()
-    reader = target.run(api, tap_settings())
-    assert (reader.findings.bursts, reader.findings.answers_cut_short) == (1, 1)
+    scheduler = target.run(api, tap_settings())
+    assert (scheduler.findings.bursts, scheduler.findings.answers_cut_short) == (1, 1)
     assert sorted(name for name in target.ids if "burst" not in name) == sorted(f"A/{number}" for number in range(50))
     assert len([name for name in target.ids if "burst" in name]) == 5
     assert '"backlog"' not in target.state
@@ -603,9 +603,9 @@ def test_a_log_that_is_removed_where_a_page_ends_is_delivered_though_before_is_i
             api.logs["A"] = [log for log in logs if log.id != "a"]
 
     api.before_request = remove
-    reader = target.run(api, tap_settings())
+    scheduler = target.run(api, tap_settings())
     assert sorted(target.ids) == ["A/a", "A/b", "A/c"]
-    assert reader.findings.holes == 1
+    assert scheduler.findings.holes == 1
 
 
 def test_so_many_logs_without_a_time_that_the_state_has_no_room_for_all() -> None:
@@ -621,9 +621,9 @@ def test_so_many_logs_without_a_time_that_the_state_has_no_room_for_all() -> Non
 def test_an_answer_that_is_oldest_first_is_read_from_its_end(caplog: pytest.LogCaptureFixture) -> None:
     class Ascending(ModelApi):
         @override
-        def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
+        def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Response:
             answer = super().list_logs(connector_identifier, limit=limit, before=before)
-            return Answer(answer.entries[::-1], None, answer.server_time, limit)
+            return Response(answer.entries[::-1], None, answer.server_time, limit)
 
     api, target = Ascending({"A": history(1_000)}), Target()
     target.run(api, tap_settings(page_size=100))
@@ -648,8 +648,8 @@ def test_a_burst_at_the_very_start_of_the_range_ends_the_reading() -> None:
     burst = [Log(FIRST, f"burst-{number}") for number in range(30)]
     for inclusive in (False, True):
         api, target = ModelApi({"A": burst + history(50, first=FIRST + SECOND)}, Server(inclusive=inclusive)), Target()
-        reader = target.run(api, tap_settings(page_size=10, start_date=format_instant(FIRST)))
-        assert reader.findings.bursts == 1
+        scheduler = target.run(api, tap_settings(page_size=10, start_date=format_instant(FIRST)))
+        assert scheduler.findings.bursts == 1
         assert len([name for name in target.ids if "burst" not in name]) == 50
         assert api.requests < 12
 
@@ -711,7 +711,7 @@ def test_a_run_that_is_stopped_keeps_what_is_left_for_the_next() -> None:
 
 def test_two_connectors_that_always_fail_do_not_look_like_an_api_that_does() -> None:
     class Failing(ModelApi):
-        def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
+        def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Response:
             if connector_identifier in "CM":
                 raise ServerError("it", status=500)
             return super().list_logs(connector_identifier, limit=limit, before=before)
@@ -721,21 +721,21 @@ def test_two_connectors_that_always_fail_do_not_look_like_an_api_that_does() -> 
     def failing_last(count: int) -> int:
         return 0 if count < 8 else count - 1
 
-    reader = target.run(api, tap_settings(page_size=10, concurrency=8), choose=failing_last)
-    assert sorted(reader.failures) == ["C", "M"]
+    scheduler = target.run(api, tap_settings(page_size=10, concurrency=8), choose=failing_last)
+    assert sorted(scheduler.failures) == ["C", "M"]
     assert len(target.ids) == 14 * 30
 
 
 def test_an_api_that_ignores_before_makes_no_burst_of_what_another_reading_has_read() -> None:
     class Deaf(ModelApi):
         @override
-        def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
+        def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Response:
             return super().list_logs(connector_identifier, limit=limit, before=None)
 
     api, target = Deaf({"A": history(100)}), Target()
-    reader = target.run(api, tap_settings(page_size=10, concurrency=8))
-    assert list(reader.failures) == ["A"]
-    assert reader.findings.bursts <= 1
+    scheduler = target.run(api, tap_settings(page_size=10, concurrency=8))
+    assert list(scheduler.failures) == ["A"]
+    assert scheduler.findings.bursts <= 1
 
 
 def test_a_history_full_of_gaps_takes_few_requests_more() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tap_connector_logs import waits
-from tap_connector_logs.waits import Waits
+from tap_connector_logs.api import waits
+from tap_connector_logs.api.waits import Waits
 
 
 class Clock:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from simulator.process import Simulator
-from tap_connector_logs.pool import MOST_PAGES_AHEAD
+from tap_connector_logs.reading.workers import MAX_PAGES_AHEAD
 from tests.tap_process import RunTap, held, run_tap, run_tap_until, settings_for
 
 FORMS = ("offset", "naive", "space", "seconds", "millis", "nanos")
@@ -100,7 +100,7 @@ def test_killed_every_ten_thousand_records_it_reads_all_with_few_requests_more(
         assert run.exit_code == 0
         assert sorted(delivered) == held(simulator)
         # A kill costs the pages that are under way, and those that wait to be written.
-        lost = kills * (concurrency + MOST_PAGES_AHEAD)
+        lost = kills * (concurrency + MAX_PAGES_AHEAD)
         assert simulator.requests()["total"] <= 1.1 * requests_of_one_run + lost
 
 

@@ -16,7 +16,7 @@ from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
 from dlt.sources.rest_api import rest_api_source
 
 PAGE = 1000
-MOST_RESOURCES = 500  # near 1,000 of them dlt exceeds the depth of recursion
+MAX_RESOURCES = 500  # near 1,000 of them dlt exceeds the depth of recursion
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
         destination=dlt.destinations.filesystem("files"),
         dataset_name="logs",
     )
-    for first in range(0, len(identifiers), MOST_RESOURCES):
+    for first in range(0, len(identifiers), MAX_RESOURCES):
         source = rest_api_source(
             {
                 "client": {"base_url": root, "auth": auth},
@@ -41,7 +41,7 @@ def main() -> None:
                     "write_disposition": "append",
                     "table_name": "connector_logs",
                 },
-                "resources": [resource(team_id, name) for name in identifiers[first : first + MOST_RESOURCES]],
+                "resources": [resource(team_id, name) for name in identifiers[first : first + MAX_RESOURCES]],
             }
         )
         for found in source.resources.values():

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import TypedDict
 
 # One variable of the environment holds 128 KiB on Linux, its name included.
-_MOST_BYTES = 100_000
+_MAX_BYTES = 100_000
 
 _SUFFIX = re.compile(r"group-([1-9][0-9]*)-of-([1-9][0-9]*)")
 
@@ -94,7 +94,7 @@ def share_out(connectors: Iterable[str], *, groups: int, groups_at_a_time: int, 
             "each needs one. Read fewer groups at a time."
         )
     for group, names in members.items():
-        if len(json.dumps(names)) > _MOST_BYTES:
+        if len(json.dumps(names)) > _MAX_BYTES:
             raise ValueError(
                 f"Group {group.number} of {groups} has {len(names)} connectors, more than the environment of a "
                 "process can name. Make more groups."

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tap_connector_logs.backlog import Backlog, Interval, Seam, digest
 from tap_connector_logs.instants import BEGINNING, END, SECOND
-from tap_connector_logs.page_view import Found, PageView
+from tap_connector_logs.reading.backlog import Backlog, Interval, Overlap, fingerprint
+from tap_connector_logs.reading.page_view import Found, PageView
 from tap_connector_logs.records import identity, log_id
 
 
@@ -23,12 +23,12 @@ class Sifted:
 
     Attributes:
         new: What has not been delivered.
-        at_seam: Instant and digest of what the next run will read again.
-        early: Instant and digest of what is delivered ahead of the time around it.
+        in_overlap: Instant and fingerprint of what the next run will read again.
+        early: Instant and fingerprint of what is delivered ahead of the time around it.
     """
 
     new: list[Found] = field(default_factory=list)
-    at_seam: list[tuple[int, bytes]] = field(default_factory=list)
+    in_overlap: list[tuple[int, bytes]] = field(default_factory=list)
     early: list[tuple[int, bytes]] = field(default_factory=list)
 
 
@@ -36,26 +36,29 @@ class Delivered:
     """The logs of one connector that have been delivered and may be shown again.
 
     Attributes:
-        seams: Where this run meets what was delivered before.
+        overlaps: Where this run meets what was delivered before.
         seam_since: From which instant on the next run will meet this one.
     """
 
     def __init__(self, backlog: Backlog) -> None:
         """Take over what the state tells."""
-        self.seams = list(backlog.seams)
-        self.seam_since = END
+        self.overlaps = list(backlog.overlaps)
+        self.overlap_since = END
         self._has_newest = backlog.newest is not None
         self._has_early = bool(backlog.early)
-        self._unseen = {key: at for seam in self.seams if not seam.is_of_ids for at, key in seam.known}
-        self._before = {*backlog.early, *(key for seam in self.seams for key in seam.digests)}
-        self._ids = {*backlog.early, *(key for seam in self.seams if seam.is_of_ids for key in seam.digests)}
+        self._unseen = {key: at for overlap in self.overlaps if not overlap.is_of_ids for at, key in overlap.known}
+        self._before = {*backlog.early, *(key for overlap in self.overlaps for key in overlap.fingerprints)}
+        self._ids = {
+            *backlog.early,
+            *(key for overlap in self.overlaps if overlap.is_of_ids for key in overlap.fingerprints),
+        }
         self._now: dict[bytes, int] = {}
         self._skipped: list[Interval] = []
         self._ahead: list[tuple[int, bytes]] = []
 
-    def begin_seam(self, since: int) -> None:
+    def begin_overlap(self, since: int) -> None:
         """Remember from now on what the next run will read again: all from an instant on."""
-        self.seam_since = since
+        self.overlap_since = since
 
     def skip(self, interval: Interval) -> None:
         """Remember what was delivered of an interval that will be read again."""
@@ -70,10 +73,10 @@ class Delivered:
             cut: From this instant on the page is read for good.
             until: From this instant on pages before it were.
         """
-        is_met = any(page.between(seam.since, seam.latest + 1) for seam in self.seams)
-        if not page.is_plain or is_met or self._has_early or self._skipped or not self._has_seam:
+        is_met = any(page.between(overlap.since, overlap.latest + 1) for overlap in self.overlaps)
+        if not page.is_plain or is_met or self._has_early or self._skipped or not self._has_overlap:
             return range(0)
-        new = page.between(cut + SECOND, min(until, self.seam_since))
+        new = page.between(cut + SECOND, min(until, self.overlap_since))
         return range(max(new[0], deliver[0]), min(new[-1], deliver[-1]) + 1) if new and deliver else range(0)
 
     def sift(self, found: Sequence[Found], *, cut: int, until: int, top: int, is_alone: bool) -> Sifted:
@@ -87,21 +90,21 @@ class Delivered:
             is_alone: Whether no other reading of the connector may be shown the same.
         """
         sifted = Sifted()
-        if self.seam_since < END:
-            sifted.at_seam, self._ahead = self._ahead, []
+        if self.overlap_since < END:
+            sifted.in_overlap, self._ahead = self._ahead, []
         for each in found:
             if each.place >= until + SECOND:
                 continue  # the API reads `before` in no unit of time: what it shows there was read for good
-            key = digest(identity(each.entry, each.moment))
+            key = fingerprint(identity(each.entry, each.moment))
             is_new = key not in self._now and self._is_new(each.entry, key)
             self._unseen.pop(key, None)
             self._now[key] = each.place if is_alone or each.moment is not None else BEGINNING
-            if each.latest >= self.seam_since:
-                sifted.at_seam.append((max(each.place, self.seam_since), key))
-            elif each.place < cut or self._is_skipped(each.place) or not self._has_seam:
+            if each.latest >= self.overlap_since:
+                sifted.in_overlap.append((max(each.place, self.overlap_since), key))
+            elif each.place < cut or self._is_skipped(each.place) or not self._has_overlap:
                 self._has_early = True
                 sifted.early.append((each.place, key))
-                if not self._has_seam:
+                if not self._has_overlap:
                     self._ahead.append((each.place, key))
             if is_new:
                 sifted.new.append(each)
@@ -110,20 +113,22 @@ class Delivered:
 
     def is_new(self, entry: Mapping[str, Any], moment: datetime | None) -> bool:
         """Tell whether an entry was not delivered before this run."""
-        return self._is_new(entry, digest(identity(entry, moment)))
+        return self._is_new(entry, fingerprint(identity(entry, moment)))
 
-    def unseen(self, seams: Sequence[Seam]) -> list[tuple[int, bytes]]:
-        """Return what of some seams this run was not shown, though the next may be."""
-        digests = {key for seam in seams for key in seam.digests if seam.latest >= self.seam_since}
-        return [(at, key) for key, at in self._unseen.items() if key in digests]
+    def unseen(self, overlaps: Sequence[Overlap]) -> list[tuple[int, bytes]]:
+        """Return what of some overlaps this run was not shown, though the next may be."""
+        fingerprints = {
+            key for overlap in overlaps for key in overlap.fingerprints if overlap.latest >= self.overlap_since
+        }
+        return [(at, key) for key, at in self._unseen.items() if key in fingerprints]
 
     @property
-    def _has_seam(self) -> bool:
+    def _has_overlap(self) -> bool:
         """Whether a past log is known: where there is none, nothing says where the next run will meet this one."""
-        return self._has_newest or self.seam_since < END
+        return self._has_newest or self.overlap_since < END
 
     def _is_new(self, entry: Mapping[str, Any], key: bytes) -> bool:
-        return key not in self._before and not (self._ids and digest(log_id(entry).encode()) in self._ids)
+        return key not in self._before and not (self._ids and fingerprint(log_id(entry).encode()) in self._ids)
 
     def _forget(self, passed: Interval) -> None:
         """Forget what no page of this run will show again."""

@@ -1,9 +1,9 @@
 """The plan of a run over many connectors: whose page is asked for next, and what becomes of each answer.
 
 First comes the time since the last run of all connectors, then their backlogs, a page of each in turn, so that no busy
-connector starves the others. Where nothing else is left to ask, the longest reading under way is split in two.
+connector starves the others. Where nothing else is left to ask, the longest interval under way is split in two.
 
-No threads and no clock: whoever asks the API tells the reader each answer, in any order.
+No threads and no clock: whoever asks the API tells the scheduler each answer, in any order.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tap_connector_logs.answers import Answer
-from tap_connector_logs.backlog import Backlog, Interval, without
-from tap_connector_logs.connector import Connector
+from tap_connector_logs.api.responses import Response
 from tap_connector_logs.errors import (
     ConnectorError,
     CredentialError,
     RateLimitError,
     ServerError,
     TapError,
-    UnreadableAnswerError,
+    UnreadableResponseError,
 )
-from tap_connector_logs.findings import Findings
 from tap_connector_logs.instants import END, FIRST, SECOND, format_instant
-from tap_connector_logs.reading import Page, Reading
+from tap_connector_logs.reading.backlog import Backlog, Interval, without
+from tap_connector_logs.reading.connector import Connector
+from tap_connector_logs.reading.findings import Findings
+from tap_connector_logs.reading.interval_reader import IntervalReader, Page
 from tap_connector_logs.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -40,21 +40,21 @@ class Request:
     """A page to ask for.
 
     Attributes:
-        reading: What it is for.
+        reader: What it is for.
         connector_identifier: The connector.
         limit: Most entries of the page.
         before: The instant before which they must be; None for the newest.
         answers_before: Answers that had come when this was asked.
     """
 
-    reading: Reading
+    reader: IntervalReader
     connector_identifier: str
     limit: int
     before: int | None
     answers_before: int
 
 
-class Reader:
+class Scheduler:
     """Reads many connectors.
 
     Attributes:
@@ -71,25 +71,25 @@ class Reader:
         self.findings = Findings()
         self._settings = settings
         self._connectors = {name: Connector(name, backlog) for name, backlog in backlogs.items()}
-        self._fresh = deque[Reading]()
-        self._older = deque[Reading]()
-        self._set_aside = deque[Reading]()
+        self._fresh = deque[IntervalReader]()
+        self._older = deque[IntervalReader]()
+        self._set_aside = deque[IntervalReader]()
         self._refused: set[str] = set()
         self._is_asking_again = False
-        self._under_way: list[Reading] = []
+        self._under_way: list[IntervalReader] = []
         self.is_stopped = False
         self._failing: set[tuple[str, type[TapError]]] = set()
         self._answers = 0
-        self._waiting: dict[str, list[Reading]] = {}
+        self._waiting: dict[str, list[IntervalReader]] = {}
         for name, backlog in backlogs.items():
-            readings = [
-                Reading(self._connectors[name], interval, settings, is_fresh=is_fresh)
+            readers = [
+                IntervalReader(self._connectors[name], interval, settings, is_fresh=is_fresh)
                 for interval, is_fresh in self._open(name, backlog)
             ]
-            self._fresh += [reading for reading in readings if reading.is_fresh]
+            self._fresh += [reader for reader in readers if reader.is_fresh]
             # What is older tells more once it is known how new the logs are that the API shows.
-            older = [reading for reading in readings if not reading.is_fresh]
-            if len(older) < len(readings):
+            older = [reader for reader in readers if not reader.is_fresh]
+            if len(older) < len(readers):
                 self._waiting[name] = older
             else:
                 self._older += older
@@ -107,37 +107,37 @@ class Reader:
     @property
     def read_back_to(self) -> int | None:
         """The newest instant not yet read of what is under way and has begun; None if there is none."""
-        begun = [reading.walk.interval.until for reading in tuple(self._under_way) if reading.has_begun]
+        begun = [reader.paginator.interval.until for reader in tuple(self._under_way) if reader.has_begun]
         return max(begun, default=None)
 
     def next_request(self) -> Request | None:
         """Return the next page to ask for; None if there is none before another answer has come."""
-        reading = self._next_reading()
-        if reading is None:
+        reader = self._next_reader()
+        if reader is None:
             return None
-        self._under_way.append(reading)
-        name, limit = reading.connector.identifier, self._settings.page_size
-        return Request(reading, name, limit, reading.walk.before, self._answers)
+        self._under_way.append(reader)
+        name, limit = reader.connector.identifier, self._settings.page_size
+        return Request(reader, name, limit, reader.paginator.before, self._answers)
 
-    def take(self, request: Request, answer: Answer) -> Page | None:
+    def take(self, request: Request, answer: Response) -> Page | None:
         """Take in an answer, and return what it brings to deliver, if anything."""
-        reading = request.reading
+        reader = request.reader
         try:
-            page = reading.take(answer, self.findings)
-        except UnreadableAnswerError as error:
+            page = reader.take(answer, self.findings)
+        except UnreadableResponseError as error:
             self.fail(request, error)
             return None
-        self._under_way.remove(reading)
+        self._under_way.remove(reader)
         self.begun.add(request.connector_identifier)
         self._answers += 1
         self._failing.clear()
         self._older += self._waiting.pop(request.connector_identifier, ())
-        queue = self._queue(is_fresh=reading.is_fresh)
-        if not reading.walk.done and page.delivery.covered is None:
-            queue.appendleft(reading)  # soon it is proven: a run that stops before would ask for all of that again
-        elif not reading.walk.done:
-            queue.append(reading)
-        if (again := reading.again()) is not None:
+        queue = self._queue(is_fresh=reader.is_fresh)
+        if not reader.paginator.done and page.commit.covered is None:
+            queue.appendleft(reader)  # soon it is proven: a run that stops before would ask for all of that again
+        elif not reader.paginator.done:
+            queue.append(reader)
+        if (again := reader.again()) is not None:
             self._older.append(again)
         return page
 
@@ -150,10 +150,10 @@ class Reader:
         Raises:
             TapError: If no connector can be read any further, for the credential, a rate limit or the network.
         """
-        self._under_way.remove(request.reading)
+        self._under_way.remove(request.reader)
         name = request.connector_identifier
         is_refusal = isinstance(error, CredentialError | RateLimitError)
-        if not is_refusal and not isinstance(error, ConnectorError | UnreadableAnswerError | ServerError):
+        if not is_refusal and not isinstance(error, ConnectorError | UnreadableResponseError | ServerError):
             raise error
         if name in self.failures:
             return
@@ -166,7 +166,7 @@ class Reader:
             if name not in self._refused:
                 logger.warning("%s Connector %s is set aside, and asked again last.", error, name)
             self._refused.add(name)
-            self._set_aside.append(request.reading)
+            self._set_aside.append(request.reader)
             self.begun.add(name)  # the next run asks it last: two that are refused must not starve the others
         else:
             self.failures[name] = error
@@ -192,24 +192,24 @@ class Reader:
         for interval in without(backlog.intervals, Interval(settings.end, END)):
             yield interval, interval == fresh
 
-    def _queue(self, *, is_fresh: bool) -> deque[Reading]:
+    def _queue(self, *, is_fresh: bool) -> deque[IntervalReader]:
         return self._fresh if is_fresh else self._older
 
-    def _next_reading(self) -> Reading | None:
+    def _next_reader(self) -> IntervalReader | None:
         if self.is_stopped:
             return None
         for queue in (self._fresh, self._older):
             while queue:
-                reading = queue.popleft()
-                if reading.connector.identifier in self._refused and not self._is_asking_again:
-                    self._set_aside.append(reading)
-                elif reading.connector.identifier not in self.failures:
-                    return reading
-        for reading in sorted(self._under_way, key=lambda reading: reading.pages_left, reverse=True):
-            if reading.connector.identifier not in self.failures and (older := reading.split()):
+                reader = queue.popleft()
+                if reader.connector.identifier in self._refused and not self._is_asking_again:
+                    self._set_aside.append(reader)
+                elif reader.connector.identifier not in self.failures:
+                    return reader
+        for reader in sorted(self._under_way, key=lambda reader: reader.pages_left, reverse=True):
+            if reader.connector.identifier not in self.failures and (older := reader.split()):
                 return older
         if self._under_way or not self._set_aside:
             return None
         self._is_asking_again = True
         self._older, self._set_aside = self._set_aside, deque()
-        return self._next_reading()
+        return self._next_reader()

@@ -27,10 +27,10 @@ from tap_connector_logs.errors import (
     RefusedError,
     ServerError,
     TapError,
-    UnreadableAnswerError,
+    UnreadableResponseError,
 )
 from tap_connector_logs.instants import SECOND, instant_of
-from tap_connector_logs.lines import printable
+from tap_connector_logs.log_safety import sanitize
 
 _OK = 200
 _TIMEOUT = 408
@@ -40,7 +40,7 @@ _TOO_MUCH = frozenset({_TIMEOUT, 502, 504, 524})
 _YEAR_SECONDS = 365 * 86_400
 _MAX_BEHIND = timedelta(days=1)
 """A clock of the server that is further behind stands still: all logs would be of its future."""
-_MOST_OF_A_BODY = 1_000
+_MAX_OF_A_BODY = 1_000
 """Bytes, of one that can't be understood, in which there is to be found what it says."""
 
 _USED_UP = "LICENSE_DAILY_QUERY_LIMIT_EXCEEDED"
@@ -72,7 +72,7 @@ _WORDS = ("message", "detail", "title")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What the API answers to a request for a list.
 
     Attributes:
@@ -93,9 +93,9 @@ class Answer:
     is_cut_short: bool = False
 
 
-def read_answer(
+def read_response(
     what: str, list_name: str, limit: int, *, status: int, headers: Mapping[str, str], content: bytes, now: datetime
-) -> Answer:
+) -> Response:
     """Read an answer.
 
     Args:
@@ -118,13 +118,13 @@ def read_answer(
         raise _refusal(what, status, headers, body, content=content, date=date)
     entries = body.get(list_name) if isinstance(body, dict) else None
     if not isinstance(entries, list):
-        raise UnreadableAnswerError(
+        raise UnreadableResponseError(
             f"The API's answer for {what} holds no list {list_name!r}: it begins with "
             f"'{_beginning(content) or 'nothing'}'.",
             may_pass=True,
         )
     links = parse_header_links(headers.get("Link", ""))
-    return Answer(
+    return Response(
         [entry if isinstance(entry, dict) else {"entry": entry} for entry in entries],
         max((total for total in _said(body, "count", "total") if isinstance(total, int)), default=None),
         instant_of(min(max(date, now - _MAX_BEHIND), now)) + SECOND,
@@ -182,15 +182,15 @@ def _refusal(
     """Return the error that an answer stands for."""
     envelope = body if isinstance(body, dict) else {"errors": body}
     error, meta = envelope.get("error"), envelope.get("meta")
-    code = printable(error.get("code") or "") if isinstance(error, dict) else ""
-    request_id = printable(meta.get("request_id") or "") if isinstance(meta, dict) else ""
+    code = sanitize(error.get("code") or "") if isinstance(error, dict) else ""
+    request_id = sanitize(meta.get("request_id") or "") if isinstance(meta, dict) else ""
     reason = _reason(envelope, content)
     kind = _ERROR_OF_CODE.get(code) or _error_of_status(status, is_of_api=bool(error))
     if kind is None:
         text = f"The API's answer for {what} has status {status}: {reason}."
         if location := headers.get("Location"):
-            text += f" It points to {printable(location)}, where the credential is not sent. Check api_url."
-        return UnreadableAnswerError(text, may_pass=status == _OK)
+            text += f" It points to {sanitize(location)}, where the credential is not sent. Check api_url."
+        return UnreadableResponseError(text, may_pass=status == _OK)
     wait = retry_after(headers.get("Retry-After"), date)
     refusal = kind(f"{what}: {reason}", status=status, code=code, request_id=request_id, retry_after=wait)
     refusal.may_pass &= code != _USED_UP
@@ -204,15 +204,15 @@ def _reason(envelope: Mapping[str, Any], content: bytes) -> str:
     for place in (envelope.get("error"), *(errors if isinstance(errors, list) else [errors]), envelope):
         words = map(place.get, _WORDS) if isinstance(place, dict) else [place]
         if word := next(filter(None, words), None):
-            return printable(word).rstrip(".")
-    title = re.search(b"<title[^>]*>(.+?)</title>", content[:_MOST_OF_A_BODY], re.IGNORECASE | re.DOTALL)
+            return sanitize(word).rstrip(".")
+    title = re.search(b"<title[^>]*>(.+?)</title>", content[:_MAX_OF_A_BODY], re.IGNORECASE | re.DOTALL)
     text = _beginning(title[1] if title else content)
     return f"'{text}'" if text else "no reason given"
 
 
 def _beginning(content: bytes) -> str:
     """Return what a body begins with that can't be understood."""
-    return printable(content.lstrip()[:_MOST_OF_A_BODY].decode(errors="replace"))[:60]
+    return sanitize(content.lstrip()[:_MAX_OF_A_BODY].decode(errors="replace"))[:60]
 
 
 def _error_of_status(status: int, *, is_of_api: bool) -> type[RefusedError] | None:

@@ -1,15 +1,15 @@
-"""What the readings of one connector share."""
+"""What the readers of one connector share."""
 
 from __future__ import annotations
 
-from tap_connector_logs.backlog import Backlog, Interval
-from tap_connector_logs.dedup import Delivered
 from tap_connector_logs.instants import END, FIRST
-from tap_connector_logs.page_view import PageView
+from tap_connector_logs.reading.backlog import Backlog, Interval
+from tap_connector_logs.reading.dedup import Delivered
+from tap_connector_logs.reading.page_view import PageView
 
 
 class Connector:
-    """What the readings of one connector share.
+    """What the readers of one connector share.
 
     Attributes:
         identifier: The connector.
@@ -26,7 +26,7 @@ class Connector:
     """
 
     def __init__(self, identifier: str, backlog: Backlog) -> None:
-        """Take from a backlog what the readings need to know."""
+        """Take from a backlog what the readers need to know."""
         self.identifier = identifier
         self.newest = backlog.newest
         self.delivered = Delivered(backlog)

@@ -9,7 +9,7 @@ from threading import Lock
 logger = logging.getLogger(__name__)
 
 _SHARE = 4
-_FEWEST_ANSWERS = 10
+_MIN_ANSWERS = 10
 
 
 @dataclass(slots=True)
@@ -25,11 +25,11 @@ class _Lowered:
 
     limits: list[int] = field(default_factory=list)
     answers: int = 0
-    needed: int = _FEWEST_ANSWERS
+    needed: int = _MIN_ANSWERS
     given_up: int = 0
 
 
-class Limits:
+class PageSizes:
     """Most logs to ask for at once of each connector. Threads may share them.
 
     A gateway that fails now and then looks like an API that does not manage as many: without a way back, a long run
@@ -55,7 +55,7 @@ class Limits:
             if fewer >= min(lowered.limits, default=asked):
                 return
             lowered.limits.append(fewer)
-            lowered.needed = lowered.needed * 2 if lowered.given_up else _FEWEST_ANSWERS
+            lowered.needed = lowered.needed * 2 if lowered.given_up else _MIN_ANSWERS
             lowered.answers = lowered.given_up = 0
         logger.warning(
             "Connector %s: the API does not manage %d logs at once. From now on it is asked for %d.",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from singer_sdk.logging import StructuredFormatter
 
 from simulator.process import Simulator
-from tap_connector_logs.lines import LineFormatter, guard, hide, printable
+from tap_connector_logs.log_safety import LineFormatter, install, register_secret, sanitize
 from tests.raw_server import RawServer, answer
 from tests.tap_process import Run, RunTap, run_tap
 
@@ -26,8 +26,8 @@ SECRET = "s3cr+t/ké'y\"=&\\ of mine"  # nothing in it looks the same once it is
 @pytest.fixture(autouse=True)
 def hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the secret for the time of a test."""
-    monkeypatch.setattr("tap_connector_logs.lines._hidden", {})
-    hide(SECRET)
+    monkeypatch.setattr("tap_connector_logs.log_safety._hidden", {})
+    register_secret(SECRET)
 
 
 def written(message: str, *arguments: object, error: Exception | None = None) -> str:
@@ -58,7 +58,7 @@ def written(message: str, *arguments: object, error: Exception | None = None) ->
     ],
 )
 def test_control_characters_are_escaped_and_a_line_stays_one(forged: str) -> None:
-    for text in (printable(forged), written("%s", forged)):
+    for text in (sanitize(forged), written("%s", forged)):
         assert len(text.splitlines()) == 1
         assert text.isprintable()
         assert "gone" in text
@@ -67,13 +67,13 @@ def test_control_characters_are_escaped_and_a_line_stays_one(forged: str) -> Non
 
 @given(st.text())
 def test_whatever_the_text_is_one_printable_line_is_left_of_it(text: str) -> None:
-    line = printable(text)
+    line = sanitize(text)
     assert line.isprintable()
     assert len(line) <= 301
 
 
 def test_printable_text_stays_as_it_is() -> None:
-    assert printable("  Zähler → 日本 \\n 𝄞  ") == "Zähler → 日本 \\n 𝄞"
+    assert sanitize("  Zähler → 日本 \\n 𝄞  ") == "Zähler → 日本 \\n 𝄞"
 
 
 def test_a_traceback_keeps_its_lines_and_they_can_not_be_taken_for_others() -> None:
@@ -104,33 +104,33 @@ def test_a_traceback_keeps_its_lines_and_they_can_not_be_taken_for_others() -> N
 )
 def test_a_hidden_secret_is_in_no_line_in_any_form(form: str) -> None:
     texts = [written("%s", form), written(form), written("no", error=ValueError(form))]
-    for text in [*texts, printable(form)]:
+    for text in [*texts, sanitize(form)]:
         for part in ("s3cr", "of mine", "of+mine", "of%20mine"):
             assert part not in text
     assert "***" in texts[0]
 
 
 def test_a_secret_is_hidden_before_text_is_cut() -> None:
-    assert "s3cr" not in printable("x" * 290 + SECRET)
+    assert "s3cr" not in sanitize("x" * 290 + SECRET)
 
 
 def test_white_space_around_a_secret_is_no_part_of_it() -> None:
-    hide("another-secret\n")
-    assert printable("<another-secret>") == "<***>"
+    register_secret("another-secret\n")
+    assert sanitize("<another-secret>") == "<***>"
 
 
 @pytest.mark.parametrize("length", [8, 12, len(SECRET) - 1])
 def test_the_beginning_of_a_secret_that_was_cut_is_hidden(length: int) -> None:
-    assert printable(f"<{SECRET[:length]}") == "<***"
+    assert sanitize(f"<{SECRET[:length]}") == "<***"
 
 
 def test_a_secret_is_hidden_as_often_as_it_comes() -> None:
-    assert printable(f"{SECRET}, {SECRET} and {SECRET}.") == "***, *** and ***."
+    assert sanitize(f"{SECRET}, {SECRET} and {SECRET}.") == "***, *** and ***."
 
 
 def test_a_word_too_short_to_be_a_secret_is_left_in() -> None:
-    hide("logs")
-    assert printable("connector logs") == "connector logs"
+    register_secret("logs")
+    assert sanitize("connector logs") == "connector logs"
 
 
 def test_the_formatters_of_all_handlers_are_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_the_formatters_of_all_handlers_are_guarded(monkeypatch: pytest.MonkeyPa
     logger = logging.getLogger("tests.guarded.deeply")  # above it is a place without a logger
     monkeypatch.setattr(logger, "handlers", [handler])
     kept = [(other, other.formatter) for other in logging.root.handlers]
-    guard()
+    install()
     try:
         logger.warning("a %s\nb", SECRET)
     finally:
@@ -185,7 +185,7 @@ def test_a_log_level_that_there_is_not_is_a_wrong_setting(run: RunTap) -> None:
 
 def test_a_defect_is_told_as_one_with_its_traceback(run: RunTap, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "from tap_connector_logs import streams\n"
+        "from tap_connector_logs.singer import streams\n"
         "def broken(*_, **__): raise RuntimeError('Bearer simulator-key\\nforged')\n"
         "streams.log_records = broken\n"
     )

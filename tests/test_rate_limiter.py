@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from tap_connector_logs import gate as module
-from tap_connector_logs.gate import BudgetSpentError, Gate
+from tap_connector_logs.api import rate_limiter as module
+from tap_connector_logs.api.rate_limiter import BudgetSpentError, RateLimiter
 
 
 class Clock:
@@ -32,72 +32,72 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def open_gate(*, rate: float = 10, most: int | None = None, longest_wait: float = 900) -> Gate:
-    return Gate(requests_per_second=rate, max_requests=most, longest_wait=longest_wait)
+def open_limiter(*, rate: float = 10, most: int | None = None, longest_wait: float = 900) -> RateLimiter:
+    return RateLimiter(requests_per_second=rate, max_requests=most, longest_wait=longest_wait)
 
 
-def passes(gate: Gate, clock: Clock, count: int) -> list[float]:
+def passes(rate_limiter: RateLimiter, clock: Clock, count: int) -> list[float]:
     times = []
     for _ in range(count):
-        gate.enter()
+        rate_limiter.acquire()
         times.append(clock.now)
     return times
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.5, 1, 1.5, 7.9, 10, 20, 300])
 def test_no_more_pass_in_any_second_than_may_and_hardly_fewer(clock: Clock, rate: float) -> None:
-    times = passes(open_gate(rate=rate), clock, 400)
+    times = passes(open_limiter(rate=rate), clock, 400)
     at_once = max(1, int(rate))
     assert all(later - earlier > at_once / rate for earlier, later in zip(times, times[at_once:], strict=False))
     assert times[-1] - times[0] < 400 / rate * (1 + 0.04 * max(rate, 1) / at_once)
 
 
 def test_no_two_pass_at_once(clock: Clock) -> None:
-    times = passes(open_gate(rate=20), clock, 100)
+    times = passes(open_limiter(rate=20), clock, 100)
     assert min(later - earlier for earlier, later in pairwise(times)) > 0.02
 
 
 @pytest.mark.parametrize("rate", [1e-3, 1e300, float("inf")])
 def test_any_rate_above_zero_will_do(clock: Clock, rate: float) -> None:
-    assert len(passes(open_gate(rate=rate), clock, 5)) == 5
+    assert len(passes(open_limiter(rate=rate), clock, 5)) == 5
 
 
 def test_a_wait_holds_whoever_comes(clock: Clock) -> None:
-    gate = open_gate()
-    gate.enter()
-    assert gate.hold(30)
-    assert gate.held_for == 30
-    assert passes(gate, clock, 1) == [1_030]
-    assert gate.held_for == 0
+    rate_limiter = open_limiter()
+    rate_limiter.acquire()
+    assert rate_limiter.pause(30)
+    assert rate_limiter.paused_for == 30
+    assert passes(rate_limiter, clock, 1) == [1_030]
+    assert rate_limiter.paused_for == 0
 
 
 def test_the_same_wait_told_to_many_requests_is_news_once(clock: Clock) -> None:
-    gate = open_gate()
-    assert [gate.hold(30), gate.hold(30)] == [True, False]
+    rate_limiter = open_limiter()
+    assert [rate_limiter.pause(30), rate_limiter.pause(30)] == [True, False]
     clock.now += 0.2
-    assert not gate.hold(30)
-    assert not gate.hold(5)
-    assert gate.held_for == 30
-    assert gate.hold(3_600)
+    assert not rate_limiter.pause(30)
+    assert not rate_limiter.pause(5)
+    assert rate_limiter.paused_for == 30
+    assert rate_limiter.pause(3_600)
 
 
 def test_a_budget_of_requests_is_used_to_the_last_and_no_further(clock: Clock) -> None:
-    gate = open_gate(most=3)
-    passes(gate, clock, 3)
-    assert gate.is_spent
+    rate_limiter = open_limiter(most=3)
+    passes(rate_limiter, clock, 3)
+    assert rate_limiter.is_spent
     with pytest.raises(BudgetSpentError):
-        gate.enter()
-    assert gate.passed == 3
+        rate_limiter.acquire()
+    assert rate_limiter.passed == 3
 
 
 def test_a_budget_is_one_of_all_threads() -> None:
-    gate = open_gate(rate=1e6, most=50)
+    rate_limiter = open_limiter(rate=1e6, most=50)
     refused = []
 
     def ask() -> None:
         try:
             while True:
-                gate.enter()
+                rate_limiter.acquire()
         except BudgetSpentError:
             refused.append(True)
 
@@ -106,23 +106,23 @@ def test_a_budget_is_one_of_all_threads() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (gate.passed, len(refused)) == (50, 8)
+    assert (rate_limiter.passed, len(refused)) == (50, 8)
 
 
 def test_the_rest_of_an_hours_budget_lasts_an_hour(clock: Clock) -> None:
-    gate, began = open_gate(), clock.now
+    rate_limiter, began = open_limiter(), clock.now
     remaining = 400
     while clock.now < began + 3_600:
-        gate.enter()
+        rate_limiter.acquire()
         remaining -= 1
         assert remaining > 0
-        gate.heed(limit=5_000, remaining=remaining)
-    assert gate.passed > 100
+        rate_limiter.update(limit=5_000, remaining=remaining)
+    assert rate_limiter.passed > 100
 
 
 def test_a_large_rest_slows_nothing_down(clock: Clock) -> None:
-    times, others = passes(open_gate(), clock, 50), open_gate()
-    others.heed(limit=5_000, remaining=501)
+    times, others = passes(open_limiter(), clock, 50), open_limiter()
+    others.update(limit=5_000, remaining=501)
     began = clock.now
     assert [time - began for time in passes(others, clock, 50)] == pytest.approx([time - times[0] for time in times])
 
@@ -130,17 +130,17 @@ def test_a_large_rest_slows_nothing_down(clock: Clock) -> None:
 def test_it_goes_on_fast_once_the_api_says_nothing_of_a_budget_any_more(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gate = open_gate()
-    gate.heed(limit=5_000, remaining=100)
-    first, second = passes(gate, clock, 2)
+    rate_limiter = open_limiter()
+    rate_limiter.update(limit=5_000, remaining=100)
+    first, second = passes(rate_limiter, clock, 2)
     assert second - first == 36
-    gate.heed(limit=5_000, remaining=99)
-    gate.heed(limit=None, remaining=None)
-    third = passes(gate, clock, 1)[0]
+    rate_limiter.update(limit=5_000, remaining=99)
+    rate_limiter.update(limit=None, remaining=None)
+    third = passes(rate_limiter, clock, 1)[0]
     assert third - second == pytest.approx(3_600 / 99)
     clock.now += 60
-    gate.heed(limit=None, remaining=None)
-    times = passes(gate, clock, 3)
+    rate_limiter.update(limit=None, remaining=None)
+    times = passes(rate_limiter, clock, 3)
     assert times[-1] - times[0] < 1
     assert caplog.messages == ["100 of 5000 requests are left of the API's budget for this hour: one every 36.0 s now."]
 
@@ -149,20 +149,20 @@ def test_it_goes_on_fast_once_the_api_says_nothing_of_a_budget_any_more(
 def test_the_slowest_pace_is_one_a_minute_or_the_longest_wait_that_is_wanted(
     clock: Clock, longest_wait: float, pace: float
 ) -> None:
-    gate = open_gate(longest_wait=longest_wait)
-    gate.heed(limit=5_000, remaining=1)
-    first, second = passes(gate, clock, 2)
+    rate_limiter = open_limiter(longest_wait=longest_wait)
+    rate_limiter.update(limit=5_000, remaining=1)
+    first, second = passes(rate_limiter, clock, 2)
     assert second - first == pace
 
 
-def told_after_each(gate: Gate, clock: Clock, numbers: list[int]) -> list[float]:
+def told_after_each(rate_limiter: RateLimiter, clock: Clock, numbers: list[int]) -> list[float]:
     """Return the seconds from each answer to the next request, where answers tell these numbers."""
-    gate.enter()
+    rate_limiter.acquire()
     pauses = []
     for number in numbers:
-        gate.heed(limit=5_000, remaining=number)
+        rate_limiter.update(limit=5_000, remaining=number)
         answered = clock.now
-        gate.enter()
+        rate_limiter.acquire()
         pauses.append(clock.now - answered)
     return pauses
 
@@ -171,7 +171,7 @@ def told_after_each(gate: Gate, clock: Clock, numbers: list[int]) -> list[float]
 def test_a_small_rest_that_never_falls_slows_one_request_down_and_no_more(
     clock: Clock, caplog: pytest.LogCaptureFixture, number: int
 ) -> None:
-    first, *others = told_after_each(open_gate(rate=100), clock, [number] * 100)
+    first, *others = told_after_each(open_limiter(rate=100), clock, [number] * 100)
     assert first == pytest.approx(min(60, 3_600 / number) if number else 2)
     assert max(others) < 0.2
     assert len(caplog.messages) == 1
@@ -179,25 +179,25 @@ def test_a_small_rest_that_never_falls_slows_one_request_down_and_no_more(
 
 def test_a_rest_that_changes_again_is_heeded_again(clock: Clock) -> None:
     told = [0, 0, 0, 100, 100, 99, 0, 0, 4_000, 0]
-    pauses = told_after_each(open_gate(), clock, told)
+    pauses = told_after_each(open_limiter(), clock, told)
     assert [round(pause) for pause in pauses] == [2, 0, 0, 36, 0, 36, 2, 0, 0, 2]
 
 
 def test_a_rest_of_nothing_that_a_refusal_proves_right_is_heeded_again(clock: Clock) -> None:
-    gate = open_gate()
-    assert told_after_each(gate, clock, [0]) == [2]
-    gate.hold(7)
-    assert [round(pause) for pause in told_after_each(gate, clock, [0, 0])] == [2, 0]
+    rate_limiter = open_limiter()
+    assert told_after_each(rate_limiter, clock, [0]) == [2]
+    rate_limiter.pause(7)
+    assert [round(pause) for pause in told_after_each(rate_limiter, clock, [0, 0])] == [2, 0]
 
 
 def test_a_rest_that_falls_is_heeded_though_answers_come_in_another_order(clock: Clock) -> None:
     told = [103, 100, 101, 99, 102, 98, 95, 97, 96, 94]
-    assert all(30 < pause < 40 for pause in told_after_each(open_gate(), clock, told))
+    assert all(30 < pause < 40 for pause in told_after_each(open_limiter(), clock, told))
 
 
 def test_answers_that_were_under_way_together_prove_a_rest_of_nothing_wrong_as_well(clock: Clock) -> None:
-    gate = open_gate()
+    rate_limiter = open_limiter()
     for _ in range(8):
-        gate.heed(limit=5_000, remaining=0)
-    times = passes(gate, clock, 3)
+        rate_limiter.update(limit=5_000, remaining=0)
+    times = passes(rate_limiter, clock, 3)
     assert times[-1] - times[0] < 0.3

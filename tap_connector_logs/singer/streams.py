@@ -14,13 +14,13 @@ from singer_sdk.metrics import Counter
 from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
-from tap_connector_logs.backlog import Backlog
+from tap_connector_logs.api.rate_limiter import BudgetSpentError
 from tap_connector_logs.errors import OutputError, TapError
-from tap_connector_logs.gate import BudgetSpentError
-from tap_connector_logs.lines import printable
-from tap_connector_logs.pool import pages
+from tap_connector_logs.log_safety import sanitize
 from tap_connector_logs.progress import shown
-from tap_connector_logs.reader import Reader
+from tap_connector_logs.reading.backlog import Backlog
+from tap_connector_logs.reading.scheduler import Scheduler
+from tap_connector_logs.reading.workers import pages
 from tap_connector_logs.records import INT32_MAX, connector_record, log_records
 from tap_connector_logs.redaction import redact
 from tap_connector_logs.settings import INT64_MAX
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context
 
-    from tap_connector_logs.tap import TapConnectorLogs
+    from tap_connector_logs.singer.tap import TapConnectorLogs
 
 _INT32 = th.IntegerType(minimum=-INT32_MAX, maximum=INT32_MAX)
 
@@ -91,7 +91,7 @@ class _ConnectorStream(Stream):
                 yield batch_config.encoding, manifest
         except (ImportError, OSError, ValueError) as error:
             raise OutputError(
-                f"The batch files can't be written to batch_config's storage: {printable(error)}."
+                f"The batch files can't be written to batch_config's storage: {sanitize(error)}."
             ) from error
 
 
@@ -196,18 +196,20 @@ class ConnectorLogsStream(_ConnectorStream):
         bookmarks = Bookmarks(tap.state)
         names = bookmarks.in_turn(settings.team_id, tap.connector_identifiers)
         backlogs = {name: bookmarks.load(settings.team_id, name) for name in names}
-        reader = Reader(settings, backlogs)
-        tap.reader = reader
+        scheduler = Scheduler(settings, backlogs)
+        tap.scheduler = scheduler
         try:
-            with shown(reader, tap.client):
-                yield from self._read(reader, backlogs, bookmarks)
+            with shown(scheduler, tap.client):
+                yield from self._read(scheduler, backlogs, bookmarks)
         finally:
-            bookmarks.arrange(settings.team_id, names, reader.begun)
+            bookmarks.arrange(settings.team_id, names, scheduler.begun)
 
-    def _read(self, reader: Reader, backlogs: dict[str, Backlog], bookmarks: Bookmarks) -> Iterator[dict[str, Any]]:
+    def _read(
+        self, scheduler: Scheduler, backlogs: dict[str, Backlog], bookmarks: Bookmarks
+    ) -> Iterator[dict[str, Any]]:
         tap, settings = self._tap, self._tap.settings
         left_out = self._columns_left_out
-        for page in pages(reader, tap.client, concurrency=settings.concurrency):
+        for page in pages(scheduler, tap.client, concurrency=settings.concurrency):
             name = page.connector_identifier
             # The page is written whole, or not at all as far as the state can tell.
             with tap.uninterrupted():
@@ -218,7 +220,7 @@ class ConnectorLogsStream(_ConnectorStream):
                     yield from records
                 else:
                     self._write(records, left_out)
-                backlogs[name].deliver(page.delivery)
+                backlogs[name].commit(page.commit)
                 bookmarks.save(settings.team_id, name, backlogs[name])
                 if tap.writer.has_room_for_state:
                     tap.write_state()

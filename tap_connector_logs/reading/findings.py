@@ -10,7 +10,7 @@ from typing import Any
 
 from tap_connector_logs.instants import format_instant
 from tap_connector_logs.records import has_id
-from tap_connector_logs.settings import MOST_LOGS_PER_REQUEST
+from tap_connector_logs.settings import MAX_LOGS_PER_REQUEST
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Findings:
             connector_identifier,
             format_instant(instant),
             limit,
-            "" if limit >= MOST_LOGS_PER_REQUEST else " with so small a page_size",
+            "" if limit >= MAX_LOGS_PER_REQUEST else " with so small a page_size",
         )
 
     def cut_short(self, connector_identifier: str, instant: int) -> None:

@@ -11,31 +11,31 @@ from collections.abc import Iterator
 from contextlib import closing
 from queue import Empty, SimpleQueue
 
-from tap_connector_logs.answers import Answer
-from tap_connector_logs.client import Client
+from tap_connector_logs.api.client import Client
+from tap_connector_logs.api.rate_limiter import BudgetSpentError
+from tap_connector_logs.api.responses import Response
 from tap_connector_logs.errors import TapError
-from tap_connector_logs.gate import BudgetSpentError
-from tap_connector_logs.reader import Reader, Request
-from tap_connector_logs.reading import Page
+from tap_connector_logs.reading.interval_reader import Page
+from tap_connector_logs.reading.scheduler import Request, Scheduler
 
-MOST_PAGES_AHEAD = 2
+MAX_PAGES_AHEAD = 2
 """Pages that may wait to be written before there are fewer requests under way for it."""
 
 REQUESTS_TO_PROVE = 4
 """Requests that it may take to prove where a history begins: a run that can't make them leaves that to the next one."""
 
-_LONGEST_ALONE_SECONDS = 3.0
+_MAX_ALONE_SECONDS = 3.0
 
-_Outcome = tuple[Request, Answer | Exception]
+_Outcome = tuple[Request, Response | Exception]
 
 
-def pages(reader: Reader, client: Client, *, concurrency: int) -> Iterator[Page]:
-    """Yield the pages of a reader in the order in which they come.
+def pages(scheduler: Scheduler, client: Client, *, concurrency: int) -> Iterator[Page]:
+    """Yield the pages of a scheduler in the order in which they come.
 
     The very first request goes alone for a while: a credential that is refused should be so once.
 
     Args:
-        reader: What to ask for.
+        scheduler: What to ask for.
         client: Whom to ask.
         concurrency: Most requests under way at once.
 
@@ -47,17 +47,17 @@ def pages(reader: Reader, client: Client, *, concurrency: int) -> Iterator[Page]
     with closing(_Threads(client)) as threads:
         try:
             while True:
-                most = 1 if is_alone else min(concurrency, concurrency + MOST_PAGES_AHEAD - len(waiting))
+                most = 1 if is_alone else min(concurrency, concurrency + MAX_PAGES_AHEAD - len(waiting))
                 # The last requests of a budget are for one after the other, lest none come to an end.
                 most = int(min(most, max(1, client.requests_left / REQUESTS_TO_PROVE)))
-                while threads.under_way < most and (request := reader.next_request()) is not None:
+                while threads.under_way < most and (request := scheduler.next_request()) is not None:
                     threads.ask(request)
                 if waiting and not threads.has_answer:
                     yield waiting.popleft()
                 elif threads.under_way:
-                    outcome = threads.answer(_LONGEST_ALONE_SECONDS if is_alone else None)
+                    outcome = threads.answer(_MAX_ALONE_SECONDS if is_alone else None)
                     is_alone = False
-                    if outcome is not None and (page := _take(reader, *outcome)) is not None:
+                    if outcome is not None and (page := _take(scheduler, *outcome)) is not None:
                         waiting.append(page)
                 else:
                     return
@@ -120,15 +120,15 @@ class _Threads:
                 self._answered.put((request, answer))
 
 
-def _take(reader: Reader, request: Request, outcome: Answer | Exception) -> Page | None:
-    """Tell the reader what came of a request."""
+def _take(scheduler: Scheduler, request: Request, outcome: Response | Exception) -> Page | None:
+    """Tell the scheduler what came of a request."""
     match outcome:
-        case Answer():
-            return reader.take(request, outcome)
+        case Response():
+            return scheduler.take(request, outcome)
         case BudgetSpentError():
-            reader.stop()
+            scheduler.stop()
         case TapError():
-            reader.fail(request, outcome)
+            scheduler.fail(request, outcome)
         case _:
             raise outcome
     return None

@@ -14,19 +14,19 @@ from requests.auth import AuthBase
 from typing_extensions import override
 from urllib3.exceptions import HTTPError, LocationValueError
 
+from tap_connector_logs.api.deadline import ResponseTimeoutError, TimedAdapter
 from tap_connector_logs.errors import TooLargeError, UnreachableError
-from tap_connector_logs.lines import printable
+from tap_connector_logs.log_safety import sanitize
 from tap_connector_logs.settings import Settings
-from tap_connector_logs.transport import AnswerTimeoutError, TimedAdapter
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_CONNECT_SECONDS = 10
-_MOST_BYTES = 64 * 2**20
+_MAX_CONNECT_SECONDS = 10
+_MAX_BYTES = 64 * 2**20
 _CHUNK_BYTES = 2**16
 
 
-class Exchange:
+class Transport:
     """Makes requests, each of them once. Threads may share it: each has a session of its own."""
 
     def __init__(self, settings: Settings) -> None:
@@ -36,7 +36,7 @@ class Exchange:
         # An API on this machine may be spoken to without TLS: no proxy must come between.
         self._proxies = {"no_proxy": place.hostname or ""} if settings.api_is_local else None
         seconds = settings.request_timeout_seconds
-        self._timeout = (min(_LONGEST_CONNECT_SECONDS, seconds), seconds)
+        self._timeout = (min(_MAX_CONNECT_SECONDS, seconds), seconds)
         self._sessions = _Sessions(settings)
 
     def get(self, what: str, url: str, parameters: Mapping[str, str]) -> tuple[requests.Response, bytes]:
@@ -81,7 +81,7 @@ class Exchange:
         cause = _innermost(error)
         if isinstance(cause, LocationValueError):  # whose words may hold half of a proxy's password
             return UnreachableError("No request can be made: api_url, or a proxy in the environment, is no URL.")
-        reason = printable(f"{type(cause).__name__}: {cause}")
+        reason = sanitize(f"{type(cause).__name__}: {cause}")
         if isinstance(cause, ssl.SSLCertVerificationError):
             return UnreachableError(
                 f"The certificate of {self._host} is not trusted: {reason}. If a proxy on the way has its own "
@@ -91,7 +91,7 @@ class Exchange:
             f"{self._host} can't be reached for {what}: {reason}. Check api_url and the network.",
             may_pass=isinstance(error, requests.exceptions.RequestException),
         )
-        unreachable.fewer_may_help = isinstance(cause, AnswerTimeoutError)
+        unreachable.fewer_may_help = isinstance(cause, ResponseTimeoutError)
         return unreachable
 
 
@@ -132,9 +132,9 @@ def _read(response: requests.Response, what: str) -> bytes:
     content = bytearray()
     for chunk in response.iter_content(_CHUNK_BYTES):
         content += chunk
-        if len(content) > _MOST_BYTES:
+        if len(content) > _MAX_BYTES:
             if response.status_code == requests.codes.ok:
-                raise TooLargeError(f"The API's answer for {what} is larger than {_MOST_BYTES >> 20} MiB.")
+                raise TooLargeError(f"The API's answer for {what} is larger than {_MAX_BYTES >> 20} MiB.")
             break
     return bytes(content)
 

@@ -1,4 +1,4 @@
-"""What of one connector's history is still to be read, and where the readings of two runs meet.
+"""What of one connector's history is still to be read, and where two runs overlap.
 
 All arithmetic is on instants (whole microseconds), pure, without I/O and without a clock.
 """
@@ -11,11 +11,11 @@ from hashlib import blake2b
 
 from tap_connector_logs.instants import BEGINNING, END, FIRST, SECOND, floor_to
 
-DIGEST_BYTES = 6
+FINGERPRINT_BYTES = 6
 """What a log takes in the state. It is compared with logs that are shown again alone: one log in a hundred billion of
-those may meet the digest of another."""
+those may meet the fingerprint of another."""
 
-MAX_DIGESTS = 1_900
+MAX_FINGERPRINTS = 1_900
 """Logs that are known of one connector: they take below 15 KiB of its state, which else is small."""
 
 
@@ -38,21 +38,22 @@ def without(intervals: Iterable[Interval], gone: Interval) -> list[Interval]:
     return sorted((piece for piece in left if piece.since < piece.until), reverse=True)
 
 
-def digest(content: bytes) -> bytes:
+def fingerprint(content: bytes) -> bytes:
     """Return the bytes that stand for a log."""
-    return blake2b(content, digest_size=DIGEST_BYTES).digest()
+    return blake2b(content, digest_size=FINGERPRINT_BYTES).digest()
 
 
 @dataclass(slots=True)
-class Seam:
+class Overlap:
     """The newest stretch of time that a run delivered. The next run reads it again, for logs that come late.
 
     Attributes:
         since: Oldest instant of the stretch: of the run that made it, every log from here on is known.
         newest: Newest instant delivered in it, but for those of the future.
         latest: Newest instant delivered in it, be it of the future.
-        known: Instants and digests of the logs delivered in it. The instants are `latest` where nobody remembers them.
-        is_of_ids: Whether the digests are those of ids alone, as version 0.1.0 made them.
+        known: Instants and fingerprints of the logs delivered in it. The instants are `latest` where nobody remembers
+            them.
+        is_of_ids: Whether the fingerprints are those of ids alone, as version 0.1.0 made them.
     """
 
     since: int
@@ -62,7 +63,7 @@ class Seam:
     is_of_ids: bool = False
 
     @property
-    def digests(self) -> list[bytes]:
+    def fingerprints(self) -> list[bytes]:
         """What stands for the logs delivered in it."""
         return [key for _, key in self.known]
 
@@ -76,33 +77,33 @@ class Seam:
         return interval.since <= self.latest and (self.is_forgotten or self.since < interval.until)
 
     def add(self, found: Sequence[tuple[int, bytes]]) -> None:
-        """Remember logs by their instant and digest; a full stretch begins above the newest that has no room."""
+        """Remember logs by their instant and fingerprint; a full stretch begins above the newest that has no room."""
         self.known += [(instant, key) for instant, key in found if instant >= self.since]
         self.latest = max(self.latest, *(instant for instant, _ in found))
-        if len(self.known) > MAX_DIGESTS:
+        if len(self.known) > MAX_FINGERPRINTS:
             self.known.sort(reverse=True)
-            self.since = self.known[MAX_DIGESTS][0] + 1
+            self.since = self.known[MAX_FINGERPRINTS][0] + 1
             self.known = [(instant, key) for instant, key in self.known if instant >= self.since]
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class Commit:
     """What a page of one connector is to its backlog, once it is delivered.
 
     Attributes:
         covered: The time that is read for good then; None if there is none.
         newest: The newest instant delivered by then, but for those of the future; None if there is none.
-        seam: On the first page of the time since the last run, the seam that begins there.
-        at_seam: Instant and digest of the logs that the next run will read again.
-        early: Instant and digest of the logs delivered ahead of the time around them, which is still to be read.
+        overlap: On the first page of the time since the last run, the overlap that begins there.
+        in_overlap: Instant and fingerprint of the logs that the next run will read again.
+        early: Instant and fingerprint of the logs delivered ahead of the time around them, which is still to be read.
         begins: The instant of the oldest log of all, where the page has proven it; or None.
         is_behind: Once all the time since the last run is read, whether nothing as new as that was shown; or None.
     """
 
     covered: Interval | None
     newest: int | None = None
-    seam: Seam | None = None
-    at_seam: Sequence[tuple[int, bytes]] = ()
+    overlap: Overlap | None = None
+    in_overlap: Sequence[tuple[int, bytes]] = ()
     early: Sequence[tuple[int, bytes]] = ()
     begins: int | None = None
     is_behind: bool | None = None
@@ -115,16 +116,16 @@ class Backlog:
     Attributes:
         newest: Newest instant delivered, but for those of the future; None before the first log.
         intervals: The time still to be read, newest first, disjoint.
-        seams: Where this reading meets what was delivered before, newest first.
+        overlaps: Where this reading overlaps with what was delivered before, newest first.
         early: Digests of logs delivered ahead of the time around them, which is still to be read, and their instants;
-            among them those without a time, which no seam has a place for.
-        begins: The instant of the oldest log of all, where that is known and lies in the newest seam.
+            among them those without a time, which no overlap has a place for.
+        begins: The instant of the oldest log of all, where that is known and lies in the newest overlap.
         is_behind: Whether the last run was shown nothing as new as `newest`.
     """
 
     newest: int | None = None
     intervals: list[Interval] = field(default_factory=list)
-    seams: list[Seam] = field(default_factory=list)
+    overlaps: list[Overlap] = field(default_factory=list)
     early: dict[bytes, int] = field(default_factory=dict)
     begins: int | None = None
     is_behind: bool = False
@@ -152,7 +153,7 @@ class Backlog:
             since = max(start, self.newest - lookback)
             second = floor_to(since, SECOND)
             # From a whole second, which every server reads in the same way, if all from there on is known.
-            if second >= start and any(seam.since <= second for seam in self.seams[:1]):
+            if second >= start and any(overlap.since <= second for overlap in self.overlaps[:1]):
                 since = second
         self.intervals = without(self.intervals, Interval(BEGINNING, start))
         if since >= end:
@@ -171,42 +172,42 @@ class Backlog:
             return None
         since = [
             interval.since
-            for seam in self.seams
+            for overlap in self.overlaps
             for interval in self.intervals
-            if seam.is_forgotten and seam.meets(interval) and interval.since < self._end
+            if overlap.is_forgotten and overlap.meets(interval) and interval.since < self._end
         ]
-        if fresh is not None and not any(seam.since <= max(fresh.since, FIRST) for seam in self.seams[:1]):
+        if fresh is not None and not any(overlap.since <= max(fresh.since, FIRST) for overlap in self.overlaps[:1]):
             since.append(fresh.since)
         return Interval(min(since), self.newest) if since else None
 
-    def deliver(self, delivery: Delivery) -> None:
+    def commit(self, commit: Commit) -> None:
         """Take the time of a page off what is to be read, once all its entries are written."""
-        if delivery.seam is not None:
-            self.newest = delivery.newest
-            self.seams.insert(0, replace(delivery.seam, known=[]))
-        if delivery.at_seam:
-            self.seams[0].add(delivery.at_seam)
-        if (covered := delivery.covered) is not None:
+        if commit.overlap is not None:
+            self.newest = commit.newest
+            self.overlaps.insert(0, replace(commit.overlap, known=[]))
+        if commit.in_overlap:
+            self.overlaps[0].add(commit.in_overlap)
+        if (covered := commit.covered) is not None:
             self.intervals = without(self.intervals, covered)
             kept = self.early.items() if self.intervals or self.newest is None else ()
             self.early = {key: at for key, at in kept if self.newest is None or not covered.since <= at < covered.until}
-        self.early |= {key: at for at, key in delivery.early}
-        if delivery.begins is not None:
-            self.begins = delivery.begins
-        if delivery.is_behind is not None:
-            self.is_behind = delivery.is_behind
+        self.early |= {key: at for at, key in commit.early}
+        if commit.begins is not None:
+            self.begins = commit.begins
+        if commit.is_behind is not None:
+            self.is_behind = commit.is_behind
         self._make_room()
 
     def _make_room(self) -> None:
-        """Keep the seam of this run, and of the older ones those still ahead, as far as the state has room."""
-        for key in list(self.early)[: -(MAX_DIGESTS // 2)]:
+        """Keep the overlap of this run, and of the older ones those still ahead, as far as the state has room."""
+        for key in list(self.early)[: -(MAX_FINGERPRINTS // 2)]:
             del self.early[key]
         ahead = [*self.intervals, Interval(self._end, END)]
-        room = MAX_DIGESTS - len(self.early)
-        kept: list[Seam] = []
-        for seam in self.seams:
-            if kept and not any(seam.meets(interval) for interval in ahead):
+        room = MAX_FINGERPRINTS - len(self.early)
+        kept: list[Overlap] = []
+        for overlap in self.overlaps:
+            if kept and not any(overlap.meets(interval) for interval in ahead):
                 continue
-            room -= len(seam.known)
-            kept.append(seam if room >= 0 else Seam(seam.latest + 1, seam.newest, seam.latest))
-        self.seams = kept
+            room -= len(overlap.known)
+            kept.append(overlap if room >= 0 else Overlap(overlap.latest + 1, overlap.newest, overlap.latest))
+        self.overlaps = kept

@@ -14,8 +14,8 @@ from html.entities import codepoint2name
 
 from typing_extensions import override
 
-_LONGEST_FOREIGN_TEXT = 300
-_FEWEST_CHARACTERS = 8
+_MAX_FOREIGN_TEXT = 300
+_MIN_CHARACTERS = 8
 """Of a credential: to hide a shorter one, or piece of one, would blot out words. The API gives none as short."""
 
 _MASK = "***"
@@ -31,8 +31,8 @@ class _Secret:
     def __init__(self, secret: str) -> None:
         """Prepare the search."""
         characters = [_in_any_form(character) for character in secret]
-        self._begin = re.compile("".join(form.pattern for form in characters[:_FEWEST_CHARACTERS]), re.IGNORECASE)
-        self._rest = characters[_FEWEST_CHARACTERS:]
+        self._begin = re.compile("".join(form.pattern for form in characters[:_MIN_CHARACTERS]), re.IGNORECASE)
+        self._rest = characters[_MIN_CHARACTERS:]
 
     def mask(self, text: str) -> str:
         """Return the text with the secret replaced."""
@@ -70,21 +70,21 @@ def _in_any_form(character: str) -> re.Pattern[str]:
 _hidden: dict[str, _Secret] = {}
 
 
-def hide(secret: str) -> None:
+def register_secret(secret: str) -> None:
     """Let a secret appear in no line from now on, however it is quoted, in base64 either."""
     secret = secret.strip()
     for form in (secret, b64encode(secret.encode()).decode().rstrip("=")):
-        if len(form) >= _FEWEST_CHARACTERS and form not in _hidden:
+        if len(form) >= _MIN_CHARACTERS and form not in _hidden:
             _hidden[form] = _Secret(form)
 
 
-def printable(text: object) -> str:
+def sanitize(text: object) -> str:
     """Make text from outside safe to print: one line, control characters escaped, no secret, cut to a length."""
     line = _in_one_line(_USER_OF_URL.sub("//", str(text).strip()))
-    return line if len(line) <= _LONGEST_FOREIGN_TEXT else f"{line[:_LONGEST_FOREIGN_TEXT]}…"
+    return line if len(line) <= _MAX_FOREIGN_TEXT else f"{line[:_MAX_FOREIGN_TEXT]}…"
 
 
-def guard() -> None:
+def install() -> None:
     """Put the formatter of each handler there is inside one that makes lines safe."""
     # Those of handlers that only other handlers know are found in no other way.
     for handler in filter(None, [reference() for reference in logging._handlerList]):  # type: ignore[attr-defined]  # noqa: SLF001

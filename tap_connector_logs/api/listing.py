@@ -6,11 +6,11 @@ import re
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
-from tap_connector_logs.answers import Answer
-from tap_connector_logs.lines import printable
+from tap_connector_logs.api.responses import Response
+from tap_connector_logs.log_safety import sanitize
 from tap_connector_logs.records import usable_identifier
 
-MOST_PAGES = 100
+MAX_PAGES = 100
 
 _PORTS = {"http": 80, "https": 443}
 _ADDRESS = re.compile(r"https?://|[/.?]|[^?]*\?", re.IGNORECASE)
@@ -49,7 +49,7 @@ class Listing:
             f"The API lists {listed}{of_all} connectors{rest}. To read the others, name them in connector_identifiers."
         )
 
-    def take(self, url: str, answer: Answer) -> str | None:
+    def take(self, url: str, answer: Response) -> str | None:
         """Take in a page that `url` gave, and return the address of the next one to ask for, if there is one.
 
         A page that only lists again what is known ends the list, and so does an address that has been asked for.
@@ -66,9 +66,9 @@ class Listing:
         if following in self._asked:
             return None
         if following is None:
-            self.rest = f" at {printable(addresses[0])}, where the credential is not sent" if addresses else ""
-        elif len(self._asked) == MOST_PAGES:
-            self.rest = f" after {MOST_PAGES} pages"
+            self.rest = f" at {sanitize(addresses[0])}, where the credential is not sent" if addresses else ""
+        elif len(self._asked) == MAX_PAGES:
+            self.rest = f" after {MAX_PAGES} pages"
         else:
             self._asked.add(following)
             return following

@@ -9,14 +9,14 @@ from typing import cast
 
 import pytest
 
-from tap_connector_logs import pool
-from tap_connector_logs.answers import Answer
-from tap_connector_logs.backlog import Backlog
-from tap_connector_logs.client import Client
+from tap_connector_logs.api.client import Client
+from tap_connector_logs.api.rate_limiter import BudgetSpentError
+from tap_connector_logs.api.responses import Response
 from tap_connector_logs.errors import UnreachableError
-from tap_connector_logs.gate import BudgetSpentError
-from tap_connector_logs.pool import MOST_PAGES_AHEAD, pages
-from tap_connector_logs.reader import Reader
+from tap_connector_logs.reading import workers
+from tap_connector_logs.reading.backlog import Backlog
+from tap_connector_logs.reading.scheduler import Scheduler
+from tap_connector_logs.reading.workers import MAX_PAGES_AHEAD, pages
 from tests.model import ModelApi, history, settings
 
 
@@ -28,14 +28,14 @@ class LockedApi(ModelApi):
     requests_made = 0
     requests_left = math.inf
 
-    def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
+    def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Response:
         self.before_answer(connector_identifier)
         with self.lock:
             return super().list_logs(connector_identifier, limit=limit, before=before)
 
 
-def reader_of(api: ModelApi) -> Reader:
-    return Reader(settings(page_size=10), {name: Backlog() for name in api.logs})
+def scheduler_of(api: ModelApi) -> Scheduler:
+    return Scheduler(settings(page_size=10), {name: Backlog() for name in api.logs})
 
 
 def client_of(api: ModelApi, before_answer: Callable[[str], None] = lambda _: None) -> Client:
@@ -49,7 +49,7 @@ def test_all_is_read_with_any_number_of_threads() -> None:
     for concurrency in (1, 3, 32):
         found = [
             entry["id"]
-            for page in pages(reader_of(api), client_of(api), concurrency=concurrency)
+            for page in pages(scheduler_of(api), client_of(api), concurrency=concurrency)
             for entry in page.entries
         ]
         assert sorted(found) == sorted(log.id for logs in api.logs.values() for log in logs)
@@ -58,8 +58,8 @@ def test_all_is_read_with_any_number_of_threads() -> None:
 def test_what_is_read_ahead_of_the_writing_is_bounded() -> None:
     api = ModelApi({name: history(95, name=name) for name in "ABCDEFGHIJ"})
     asked: list[str] = []
-    for number, _ in enumerate(pages(reader_of(api), client_of(api, asked.append), concurrency=4)):
-        assert len(asked) <= number + 1 + 2 * 4 + MOST_PAGES_AHEAD
+    for number, _ in enumerate(pages(scheduler_of(api), client_of(api, asked.append), concurrency=4)):
+        assert len(asked) <= number + 1 + 2 * 4 + MAX_PAGES_AHEAD
 
 
 def test_pages_that_came_before_a_failure_are_still_yielded() -> None:
@@ -74,7 +74,7 @@ def test_pages_that_came_before_a_failure_are_still_yielded() -> None:
             raise UnreachableError("It can't be reached.")
 
     found: list[str] = []
-    reading = pages(reader_of(api), client_of(api, fail_for_d), concurrency=4)
+    reading = pages(scheduler_of(api), client_of(api, fail_for_d), concurrency=4)
     with pytest.raises(UnreachableError):
         found.extend(page.connector_identifier for page in reading)
     assert found[0] == "A"
@@ -88,7 +88,7 @@ def test_an_error_that_nobody_expects_reaches_the_caller() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(pages(reader_of(api), client_of(api, divide), concurrency=2))
+        list(pages(scheduler_of(api), client_of(api, divide), concurrency=2))
 
 
 def test_a_spent_budget_ends_the_reading_without_an_error() -> None:
@@ -100,14 +100,14 @@ def test_a_spent_budget_ends_the_reading_without_an_error() -> None:
         if len(asked) > 5:
             raise BudgetSpentError
 
-    found = list(pages(reader_of(api), client_of(api, refuse_after_five), concurrency=2))
+    found = list(pages(scheduler_of(api), client_of(api, refuse_after_five), concurrency=2))
     assert len(found) == 5
 
 
 def test_threads_end_with_the_reading_even_if_it_is_broken_off() -> None:
     before = threading.active_count()
     api = ModelApi({name: history(95, name=name) for name in "ABCD"})
-    reading = pages(reader_of(api), client_of(api), concurrency=4)
+    reading = pages(scheduler_of(api), client_of(api), concurrency=4)
     next(reading)
     next(reading)
     reading.close()  # type: ignore[attr-defined]
@@ -120,7 +120,7 @@ def test_threads_end_with_the_reading_even_if_it_is_broken_off() -> None:
 
 
 def test_a_first_request_that_takes_long_holds_the_others_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "_LONGEST_ALONE_SECONDS", 0.01)
+    monkeypatch.setattr(workers, "_MAX_ALONE_SECONDS", 0.01)
     api = ModelApi({name: history(5, name=name) for name in "ABC"})
     others = threading.Barrier(3)
     begun: set[str] = set()
@@ -130,5 +130,5 @@ def test_a_first_request_that_takes_long_holds_the_others_for_a_while_only(monke
             begun.add(name)
             others.wait(10)
 
-    reading = pages(reader_of(api), client_of(api, wait_for_others), concurrency=3)
+    reading = pages(scheduler_of(api), client_of(api, wait_for_others), concurrency=3)
     assert {page.connector_identifier for page in reading} == {"A", "B", "C"}

@@ -24,11 +24,11 @@ from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from tap_connector_logs import summary
-from tap_connector_logs.client import Client
+from tap_connector_logs.api.client import Client
 from tap_connector_logs.errors import ConnectorsFailedError, Interrupted, OutputError, TapError
-from tap_connector_logs.inputs import check_state, complete_catalog, parse_object, read_object
-from tap_connector_logs.lines import hide, printable
-from tap_connector_logs.reader import Reader
+from tap_connector_logs.log_safety import register_secret, sanitize
+from tap_connector_logs.output import MessageWriter
+from tap_connector_logs.reading.scheduler import Scheduler
 from tap_connector_logs.records import usable_identifier
 from tap_connector_logs.settings import (
     CONFIG_SCHEMA,
@@ -40,8 +40,8 @@ from tap_connector_logs.settings import (
     settings_from_environment,
     wrong_settings,
 )
-from tap_connector_logs.streams import ConnectorLogsStream, ConnectorsStream
-from tap_connector_logs.writer import MessageWriter
+from tap_connector_logs.singer.inputs import check_state, complete_catalog, parse_object, read_object
+from tap_connector_logs.singer.streams import ConnectorLogsStream, ConnectorsStream
 
 
 class TapConnectorLogs(Tap):
@@ -79,7 +79,7 @@ class TapConnectorLogs(Tap):
         Raises:
             InputError: If one of them can't be used.
         """
-        self.reader: Reader | None = None
+        self.scheduler: Scheduler | None = None
         self.ended_by: TapError | None = None
         self.writer = MessageWriter(self.uninterrupted)
         self._signal: int | None = None
@@ -90,7 +90,7 @@ class TapConnectorLogs(Tap):
             settings |= self._env_var_config
         for name in CREDENTIALS:
             if isinstance(credential := settings.get(name), str):
-                hide(credential)
+                register_secret(credential)
         if validate_config:
             self.settings = parse_settings(settings, self.config_jsonschema)
         keys = {stream.name: stream.primary_keys for stream in (ConnectorLogsStream, ConnectorsStream)}
@@ -108,7 +108,7 @@ class TapConnectorLogs(Tap):
         except ConfigValidationError as error:
             raise wrong_settings(error.errors) from error
         except MappingError as error:
-            raise wrong_settings([f"stream_maps: {printable(error)}"]) from error
+            raise wrong_settings([f"stream_maps: {sanitize(error)}"]) from error
         finally:
             self.logger.setLevel(level)
 
@@ -164,20 +164,20 @@ class TapConnectorLogs(Tap):
             raise  # the state can't be written, either
         except MappingError as error:
             self.write_state()
-            raise wrong_settings([f"stream_maps: {printable(error)}"]) from error
+            raise wrong_settings([f"stream_maps: {sanitize(error)}"]) from error
         except BaseException:
             self.write_state()
             raise
         finally:
-            summary.tell(self.reader, self.client, seconds=time.monotonic() - began)
+            summary.tell(self.scheduler, self.client, seconds=time.monotonic() - began)
         self._raise_failures()
 
     def _raise_failures(self) -> None:
         """Raise what left anything unread."""
         if self.ended_by is not None:
             raise self.ended_by
-        if self.reader is not None and self.reader.failures:
-            raise ConnectorsFailedError(self.reader.failures, of=self.reader.connectors)
+        if self.scheduler is not None and self.scheduler.failures:
+            raise ConnectorsFailedError(self.scheduler.failures, of=self.scheduler.connectors)
 
     @contextmanager
     def uninterrupted(self) -> Iterator[None]:

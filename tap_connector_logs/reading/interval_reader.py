@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tap_connector_logs.answers import Answer
-from tap_connector_logs.backlog import Delivery, Interval, Seam
-from tap_connector_logs.connector import Connector
-from tap_connector_logs.errors import UnreadableAnswerError
-from tap_connector_logs.findings import Findings
+from tap_connector_logs.api.responses import Response
+from tap_connector_logs.errors import UnreadableResponseError
 from tap_connector_logs.instants import END, FIRST, SECOND, floor_to
-from tap_connector_logs.page_view import Entry, PageView
+from tap_connector_logs.reading.backlog import Commit, Interval, Overlap
+from tap_connector_logs.reading.connector import Connector
+from tap_connector_logs.reading.findings import Findings
+from tap_connector_logs.reading.page_view import Entry, PageView
+from tap_connector_logs.reading.paginator import PageDecision, Paginator, StuckError
 from tap_connector_logs.settings import Settings
-from tap_connector_logs.walk import Step, StuckError, Walk
 
-_FEWEST_PAGES_TO_SPLIT = 16
+_MIN_PAGES_TO_SPLIT = 16
 """Pages that the rest of an interval must be expected to take: a split costs about half a page, or a whole one where
 it falls into a gap. After each that did, it takes as many more."""
 
@@ -37,21 +37,21 @@ class Page:
         connector_identifier: The connector.
         entries: The entries to deliver, as the API sent them.
         moments: When each of them was, in UTC; None where it has no usable time.
-        delivery: What this page is to the connector's backlog, once its entries are written.
+        commit: What this page is to the connector's backlog, once its entries are written.
     """
 
     connector_identifier: str
     entries: Sequence[Entry]
     moments: Sequence[datetime | None]
-    delivery: Delivery
+    commit: Commit
 
 
-class Reading:
+class IntervalReader:
     """The reading of one interval of one connector, page by page.
 
     Attributes:
-        connector: What it shares with the connector's other readings.
-        walk: What to ask next, and what is left.
+        connector: What it shares with the connector's other readers.
+        paginator: What to ask next, and what is left.
         is_fresh: Whether it is of the time since the last run.
         has_begun: Whether a page of it has come.
     """
@@ -66,7 +66,7 @@ class Reading:
             interval: The interval.
             settings: The settings of the run.
             is_fresh: Whether the interval is of the time since the last run.
-            is_last: Whether another reading has skipped the interval.
+            is_last: Whether another reader has skipped the interval.
         """
         self.connector = connector
         self.is_fresh = is_fresh
@@ -74,12 +74,12 @@ class Reading:
         self._settings = settings
         self._since, self._top = interval.since, interval.until
         self._page_span = 0
-        self._begins_seam = is_fresh and interval.until == settings.end
+        self._begins_overlap = is_fresh and interval.until == settings.end
         may_be_empty = connector.known is None or connector.was_behind
-        self.walk = Walk(interval, expects=not (self._begins_seam and may_be_empty), is_last=is_last)
+        self.paginator = Paginator(interval, expects=not (self._begins_overlap and may_be_empty), is_last=is_last)
         self._is_split = False
-        self._seams = [seam for seam in connector.delivered.seams if seam.meets(interval)]
-        newest = {seam.newest for seam in self._seams if seam.known}
+        self._overlaps = [overlap for overlap in connector.delivered.overlaps if overlap.meets(interval)]
+        newest = {overlap.newest for overlap in self._overlaps if overlap.known}
         if is_fresh and connector.newest is not None:
             newest.add(connector.newest)
         self._meets = sorted(instant for instant in newest if interval.since <= instant < interval.until)
@@ -90,140 +90,140 @@ class Reading:
     @property
     def pages_left(self) -> float:
         """Pages that are expected to be left, if logs lie as close as in the last page; 0 before the first page."""
-        if not self.has_begun or self.walk.done or not self._page_span:
+        if not self.has_begun or self.paginator.done or not self._page_span:
             return 0
-        return (self.walk.interval.until - self.walk.interval.since) / self._page_span
+        return (self.paginator.interval.until - self.paginator.interval.since) / self._page_span
 
-    def split(self) -> Reading | None:
-        """Leave the older part of what is left to another reading, and return that; None if it doesn't pay.
+    def split(self) -> IntervalReader | None:
+        """Leave the older part of what is left to another reader, and return that; None if it doesn't pay.
 
         Once for each page: what a page tells of the logs below it is a guess.
 
         A request may be under way: its page will end at the split, if it reaches that far.
         """
-        if self._is_split or self.pages_left < _FEWEST_PAGES_TO_SPLIT * (1 + self.connector.gaps):
+        if self._is_split or self.pages_left < _MIN_PAGES_TO_SPLIT * (1 + self.connector.gaps):
             return None
-        since, until = self.walk.interval.since, self.walk.interval.until
+        since, until = self.paginator.interval.since, self.paginator.interval.until
         seen = self.connector.seen
         at = max((since + until) // 2, until - _REACH * (seen.until - seen.since))
         # A whole second, which every server reads in the same way.
-        at = floor_to(min(at, self.connector.delivered.seam_since), SECOND)
+        at = floor_to(min(at, self.connector.delivered.overlap_since), SECOND)
         if at <= since + self._page_span or any(
-            seam.since < at <= seam.latest for seam in self.connector.delivered.seams
+            overlap.since < at <= overlap.latest for overlap in self.connector.delivered.overlaps
         ):
             return None
-        older = Reading(self.connector, Interval(since, at), self._settings, is_fresh=self.is_fresh)
+        older = IntervalReader(self.connector, Interval(since, at), self._settings, is_fresh=self.is_fresh)
         self._is_split = True
-        self.walk.leave(at)
-        self._seams = [seam for seam in self._seams if seam.meets(self.walk.interval)]
+        self.paginator.leave(at)
+        self._overlaps = [overlap for overlap in self._overlaps if overlap.meets(self.paginator.interval)]
         self._meets = [newest for newest in self._meets if newest >= at]
         return older
 
-    def again(self) -> Reading | None:
-        """Return the reading of what the last page showed to be skipped; None if it is nothing."""
+    def again(self) -> IntervalReader | None:
+        """Return a reader of what the last page showed to be skipped; None if it is nothing."""
         if self._skipped is None:
             return None
-        return Reading(self.connector, self._skipped, self._settings, is_fresh=False, is_last=True)
+        return IntervalReader(self.connector, self._skipped, self._settings, is_fresh=False, is_last=True)
 
-    def take(self, answer: Answer, findings: Findings) -> Page:
-        """Take in the answer to `walk.before`.
+    def take(self, answer: Response, findings: Findings) -> Page:
+        """Take in the answer to `paginator.before`.
 
         Raises:
             UnreadableAnswerError: If the API's pages don't move on.
         """
         connector, limit = self.connector, answer.limit or self._settings.page_size
-        page = PageView(answer.entries, otherwise=self.walk.interval.until - 1)
+        page = PageView(answer.entries, otherwise=self.paginator.interval.until - 1)
         is_full = len(answer.entries) >= limit
-        self.walk.is_disordered |= connector.is_disordered
+        self.paginator.is_disordered |= connector.is_disordered
         try:
-            step = self.walk.read(page, is_full=is_full, begins=connector.begins_on(page))
+            decision = self.paginator.read(page, is_full=is_full, begins=connector.begins_on(page))
         except StuckError:
-            raise UnreadableAnswerError(
+            raise UnreadableResponseError(
                 f"For the logs of connector {connector.identifier} the API answers with the same page whatever "
                 "`before` asks for, or with no usable log_time at all."
             ) from None
-        self._skipped = step.skipped
+        self._skipped = decision.skipped
         if page:
             connector.look_at(page, answer.server_time)
             self._oldest = min(self._oldest, page.oldest)
             # A short page may be the last, and tells nothing of how close logs lie.
             self._page_span = (page.newest - page.oldest or self._page_span) if is_full else 0
-        self._note(step, findings, limit)
-        connector.open -= self.walk.done
-        brought = self._bring(step, self._begin_seam(page, answer.server_time))
-        connector.gaps += not self.has_begun and not self.walk.done and not step.deliver
-        self.has_begun |= step.covered is not None
+        self._note(decision, findings, limit)
+        connector.open -= self.paginator.done
+        brought = self._bring(decision, self._begin_overlap(page, answer.server_time))
+        connector.gaps += not self.has_begun and not self.paginator.done and not decision.deliver
+        self.has_begun |= decision.covered is not None
         self._is_split = False
         findings.count(brought.entries, brought.moments)
         return brought
 
-    def _begin_seam(self, page: PageView, server_time: int) -> Seam | None:
+    def _begin_overlap(self, page: PageView, server_time: int) -> Overlap | None:
         """Find where the next run will meet this one, as soon as a log is shown.
 
         A log of the future must not make the next run begin in the future, and miss what is written until then.
         """
-        if not self._begins_seam:
+        if not self._begins_overlap:
             return None
-        known = self.connector.newest if page or self.walk.done else None
+        known = self.connector.newest if page or self.paginator.done else None
         past = [instant for instant in (page.newest_before(min(server_time, self._top)), known) if instant is not None]
         if not past:
             return None
-        self._begins_seam = False
+        self._begins_overlap = False
         newest = self.connector.newest = max(past)
         lookback = self._settings.lookback_seconds * SECOND
         since = max(floor_to(newest, SECOND) - lookback, self._since, FIRST)  # of more than is read nothing is known
-        self.connector.delivered.begin_seam(since)
-        return Seam(since, newest, newest)
+        self.connector.delivered.begin_overlap(since)
+        return Overlap(since, newest, newest)
 
-    def _bring(self, step: Step, seam: Seam | None) -> Page:
+    def _bring(self, decision: PageDecision, overlap: Overlap | None) -> Page:
         """Return what of a page is new, and what it is to the backlog."""
-        connector, page, cut = self.connector, step.page, self.walk.interval.until
+        connector, page, cut = self.connector, decision.page, self.paginator.interval.until
         delivered = connector.delivered
-        if step.skipped is not None:
-            delivered.skip(step.skipped)
-        sure = delivered.surely_new(page, step.deliver, cut=cut, until=step.until)
-        doubtful = [*step.recalled, *(page.found(at) for at in step.deliver if at not in sure)]
-        is_alone = connector.open + self.walk.done == 1
-        sifted = delivered.sift(doubtful, cut=cut, until=step.until, top=self._top, is_alone=is_alone)
-        if self.walk.done:
-            sifted.at_seam += delivered.unseen(self._seams)
+        if decision.skipped is not None:
+            delivered.skip(decision.skipped)
+        sure = delivered.surely_new(page, decision.deliver, cut=cut, until=decision.until)
+        doubtful = [*decision.recalled, *(page.found(at) for at in decision.deliver if at not in sure)]
+        is_alone = connector.open + self.paginator.done == 1
+        sifted = delivered.sift(doubtful, cut=cut, until=decision.until, top=self._top, is_alone=is_alone)
+        if self.paginator.done:
+            sifted.in_overlap += delivered.unseen(self._overlaps)
         newer = [each for each in sifted.new if sure and each.place >= page.places[sure[0]]]
         older = sifted.new[len(newer) :]
-        covered = step.covered
+        covered = decision.covered
         if covered is not None and not self.is_fresh and connector.is_behind and not connector.was_behind:
             until = min(covered.until, connector.shown + 1)
             covered = Interval(covered.since, until) if covered.since < until else None
-        proves_begin = self.walk.done and not page and not connector.is_behind
-        delivery = Delivery(
+        proves_begin = self.paginator.done and not page and not connector.is_behind
+        commit = Commit(
             covered,
             connector.newest,
-            seam,
-            sifted.at_seam,
+            overlap,
+            sifted.in_overlap,
             sifted.early,
-            begins=self._oldest if proves_begin and delivered.seam_since <= self._oldest < END else None,
-            is_behind=connector.is_behind if self.walk.done and self.is_fresh else None,
+            begins=self._oldest if proves_begin and delivered.overlap_since <= self._oldest < END else None,
+            is_behind=connector.is_behind if self.paginator.done and self.is_fresh else None,
         )
         return Page(
             connector.identifier,
             [*(each.entry for each in newer), *page.entries[sure.start : sure.stop], *(each.entry for each in older)],
             [*(each.moment for each in newer), *page.moments[sure.start : sure.stop], *(each.moment for each in older)],
-            delivery,
+            commit,
         )
 
-    def _note(self, step: Step, findings: Findings, limit: int) -> None:
+    def _note(self, decision: PageDecision, findings: Findings, limit: int) -> None:
         """Tell of what the API can't give, doesn't keep, or gives in a strange way."""
-        connector, findings.seams = self.connector, findings.seams + step.proves_seam
-        if self.walk.is_disordered and not connector.is_disordered:
+        connector, findings.seams = self.connector, findings.seams + decision.proves_seam
+        if self.paginator.is_disordered and not connector.is_disordered:
             connector.is_disordered = True
             findings.disorder(connector.identifier)
-        if step.skipped is not None:
-            findings.cut_short(connector.identifier, step.skipped.since)
-        if step.burst is not None:
-            findings.burst(connector.identifier, step.burst, limit)
-        if step.gone is not None:
-            findings.removal(connector.identifier, step.gone)
+        if decision.skipped is not None:
+            findings.cut_short(connector.identifier, decision.skipped.since)
+        if decision.burst is not None:
+            findings.burst(connector.identifier, decision.burst, limit)
+        if decision.gone is not None:
+            findings.removal(connector.identifier, decision.gone)
         oldest = None if connector.seen.since == END else connector.seen.since
-        if self.walk.done and not (oldest is None and connector.was_behind):
+        if self.paginator.done and not (oldest is None and connector.was_behind):
             for newest in self._meets:
                 if oldest is None or oldest > newest:
                     findings.hole(connector.identifier, newest, oldest)

@@ -1,4 +1,4 @@
-"""The gate that every request passes, whichever thread makes it: so many a second, and none while the API asks to wait.
+"""When a request may be made, whichever thread makes it: so many a second, and none while the API asks to wait.
 
 - No more than `requests_per_second` pass in any second, and never two at once.
 - A wait that the API asks of one request holds all of them.
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 _SLACK_SECONDS = 0.03
 """Requests may arrive closer together than they left."""
 
-_MOST_REMEMBERED = 1_000
+_MAX_REMEMBERED = 1_000
 _HOUR_SECONDS = 3_600
 _SHARE_TO_SPARE = 0.1
 """Of the hour's budget: what else uses the key is not to be locked out."""
@@ -27,20 +27,20 @@ _SHARE_TO_SPARE = 0.1
 _MEMORY_SECONDS = 60.0
 """How long what an answer says of the hour's budget counts: others may say nothing."""
 
-_LONGEST_APART_SECONDS = 60.0
+_MAX_APART_SECONDS = 60.0
 """Between two requests, however little is said to be left: more could not be learned by waiting."""
 
 _PROBE_SECONDS = 2.0
 """After an answer that tells of nothing left: the next request tells whether that is true."""
 
-_LONGEST_NAP_SECONDS = 1.0
+_MAX_NAP_SECONDS = 1.0
 
 
 class BudgetSpentError(Exception):
     """The run has made as many requests as it may."""
 
 
-class Gate:
+class RateLimiter:
     """Lets requests through, one after the other.
 
     What the API tells to be left of the hour's budget may be wrong: then it would hold up a run for nothing. Each
@@ -54,7 +54,7 @@ class Gate:
     """
 
     def __init__(self, *, requests_per_second: float, max_requests: int | None, longest_wait: float) -> None:
-        """Open the gate.
+        """Take in the limits.
 
         Args:
             requests_per_second: Most requests in any second.
@@ -62,16 +62,16 @@ class Gate:
             longest_wait: Seconds between two requests at the most, however little is left of the hour's budget.
         """
         self.passed = 0
-        at_once = max(1, int(min(requests_per_second, _MOST_REMEMBERED)))
+        at_once = max(1, int(min(requests_per_second, _MAX_REMEMBERED)))
         self._span = at_once / requests_per_second + _SLACK_SECONDS
         self._pace = self._span / at_once / 2
         self._apart = self._pace
         self._is_slow = False
         self._told: int | None = None
-        self._longest_apart = min(longest_wait, _LONGEST_APART_SECONDS)
+        self._longest_apart = min(longest_wait, _MAX_APART_SECONDS)
         self._max_requests = max_requests
         self._recent: deque[float] = deque(maxlen=at_once)
-        self._held_until = 0.0
+        self._paused_until = 0.0
         self._known_until = 0.0
         self._turnstile = Lock()
         self._holding = Lock()
@@ -87,11 +87,11 @@ class Gate:
         return self.left <= 0
 
     @property
-    def held_for(self) -> float:
+    def paused_for(self) -> float:
         """Seconds for which the API still holds all requests; 0 if it doesn't."""
-        return max(0.0, self._held_until - time.monotonic())
+        return max(0.0, self._paused_until - time.monotonic())
 
-    def enter(self) -> None:
+    def acquire(self) -> None:
         """Wait until a request may be made.
 
         Raises:
@@ -99,23 +99,23 @@ class Gate:
         """
         with self._turnstile:  # one waits, and the others behind it
             while not self.is_spent and (wait := self._seconds_to_wait()) > 0:
-                time.sleep(min(wait, _LONGEST_NAP_SECONDS))
+                time.sleep(min(wait, _MAX_NAP_SECONDS))
             if self.is_spent:
                 raise BudgetSpentError
             self.passed += 1
             self._recent.append(time.monotonic())
 
-    def hold(self, seconds: float) -> bool:
+    def pause(self, seconds: float) -> bool:
         """Let nothing through for some seconds, and return whether that is news: requests under way may all say so."""
         self._told = None  # who refuses may have told the truth
         with self._holding:
-            more = seconds - self.held_for
+            more = seconds - self.paused_for
             if more <= 0:
                 return False
-            self._held_until = time.monotonic() + seconds
+            self._paused_until = time.monotonic() + seconds
             return more > seconds / 2
 
-    def heed(self, *, limit: int | None, remaining: int | None) -> None:
+    def update(self, *, limit: int | None, remaining: int | None) -> None:
         """Take in what an answer says of the hour's budget, None where it says nothing.
 
         The API doesn't tell when the hour ends. So a small rest is spread over a whole one: then it lasts in any case.
@@ -145,7 +145,7 @@ class Gate:
 
     def _seconds_to_wait(self) -> float:
         """Return the seconds until the next request may pass; not above 0 if it may now."""
-        ready = self._held_until
+        ready = self._paused_until
         if self._recent:
             ready = max(ready, self._recent[-1] + self._apart)
         if len(self._recent) == self._recent.maxlen:

@@ -1,6 +1,6 @@
 """The one place that makes requests, and makes them again while the API fails in ways that pass.
 
-Threads may share a client: all pass one gate.
+Threads may share a client: all share one rate limiter.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from typing import Any
 
 import backoff
 
-from tap_connector_logs.answers import Answer, read_answer
+from tap_connector_logs.api.listing import Listing
+from tap_connector_logs.api.page_sizes import PageSizes
+from tap_connector_logs.api.rate_limiter import RateLimiter
+from tap_connector_logs.api.responses import Response, read_response
+from tap_connector_logs.api.transport import Transport
+from tap_connector_logs.api.waits import Waits
 from tap_connector_logs.errors import ConnectorError, CredentialError, RateLimitError, TapError, TooLargeError
-from tap_connector_logs.exchange import Exchange
-from tap_connector_logs.gate import Gate
 from tap_connector_logs.instants import format_instant
-from tap_connector_logs.limits import Limits
-from tap_connector_logs.listing import Listing
 from tap_connector_logs.settings import Settings
-from tap_connector_logs.waits import Waits
 
 logger = logging.getLogger(__name__)
 
-MOST_TRIES = 10
+MAX_TRIES = 10
 """Requests that one answer may cost, while the API fails in ways that pass."""
 
-_MOST_FAILURES = 2
+_MAX_FAILURES = 2
 """Failures of a request with one limit, after which fewer entries are asked for, where that may help."""
 
-_LONGEST_BACKOFF_SECONDS = 60
-_MOST_DIGITS = 18
+_MAX_BACKOFF_SECONDS = 60
+_MAX_DIGITS = 18
 _TOO_MANY_REQUESTS = 429
 
 
@@ -81,13 +81,13 @@ class Client:
     UnreachableError or UnreadableAnswerError; and BudgetSpentError once `max_requests` have been made.
 
     Attributes:
-        gate: What all requests pass.
+        rate_limiter: What all requests wait for.
         retries: Requests so far that were made again.
     """
 
     def __init__(self, settings: Settings) -> None:
         """Take in the settings; nothing is sent yet."""
-        self.gate = Gate(
+        self.rate_limiter = RateLimiter(
             requests_per_second=settings.requests_per_second,
             max_requests=settings.max_requests,
             longest_wait=settings.max_wait_seconds,
@@ -97,26 +97,26 @@ class Client:
         self._counting = threading.Lock()
         self._connectors_url = f"{settings.api_url}/v1/teams/{settings.team_id}/connector_builder/connectors"
         self._longest_wait = settings.max_wait_seconds
-        self._exchange = Exchange(settings)
-        self._limits = Limits()
+        self._transport = Transport(settings)
+        self._page_sizes = PageSizes()
         self._cut_short: set[str] = set()
 
     @property
     def requests_made(self) -> int:
         """Requests so far, all tries counted."""
-        return self.gate.passed
+        return self.rate_limiter.passed
 
     @property
     def requests_left(self) -> float:
         """Requests that the run may still make; infinity for any number."""
-        return self.gate.left
+        return self.rate_limiter.left
 
     @property
     def seconds_waited(self) -> float:
         """Seconds so far in which a request waited to be made again."""
         return self._waits.seconds
 
-    def list_connectors(self) -> Answer:
+    def list_connectors(self) -> Response:
         """Return the connectors of the team that the credential may see, on however many pages.
 
         Raises:
@@ -143,7 +143,7 @@ class Client:
             logger.warning(listing.doubt)
         return replace(answer, entries=listing.entries)
 
-    def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Answer:
+    def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Response:
         """Return the newest logs of a connector, of those before an instant.
 
         Args:
@@ -166,7 +166,7 @@ class Client:
                     "how many to begin."
                 )
             raise
-        self._limits.answered(connector_identifier, request.limit)
+        self._page_sizes.answered(connector_identifier, request.limit)
         if answer.is_cut_short:
             self._tell_cut_short(connector_identifier)
         return answer
@@ -182,35 +182,35 @@ class Client:
             connector_identifier,
         )
 
-    def _get(self, request: _Request) -> Answer:
+    def _get(self, request: _Request) -> Response:
         """Make a request, as often as it takes."""
         get = backoff.on_exception(
             _waits,
             TapError,
-            max_tries=MOST_TRIES,
+            max_tries=MAX_TRIES,
             jitter=None,
             giveup=partial(self._is_final, request),
             on_backoff=partial(self._note_retry, request),
             logger=None,
-            longest=min(_LONGEST_BACKOFF_SECONDS, self._longest_wait),
+            longest=min(_MAX_BACKOFF_SECONDS, self._longest_wait),
         )(self._get_once)
         return get(request)
 
-    def _get_once(self, request: _Request) -> Answer:
+    def _get_once(self, request: _Request) -> Response:
         """Make a request once."""
-        self.gate.enter()
-        request.limit = self._limits.of(request.connector_identifier, request.wanted)
+        self.rate_limiter.acquire()
+        request.limit = self._page_sizes.of(request.connector_identifier, request.wanted)
         request.tries += 1
         if request.tries > 1:
             with self._counting:
                 self.retries += 1
-        response, content = self._exchange.get(request.what, request.url, request.parameters)
+        response, content = self._transport.get(request.what, request.url, request.parameters)
         if response.status_code != _TOO_MANY_REQUESTS:  # which says itself how long to wait
-            self.gate.heed(
+            self.rate_limiter.update(
                 limit=_number(response.headers, "X-RateLimit-Limit"),
                 remaining=_number(response.headers, "X-RateLimit-Remaining"),
             )
-        return read_answer(
+        return read_response(
             request.what,
             request.list_name,
             request.limit,
@@ -232,24 +232,24 @@ class Client:
         self._waits.add(wait)
         if error.fewer_may_help and request.limit > 1:
             request.failures[request.limit] += 1
-            if isinstance(error, TooLargeError) or request.failures[request.limit] >= _MOST_FAILURES:
-                self._limits.lower(request.connector_identifier, request.limit)
+            if isinstance(error, TooLargeError) or request.failures[request.limit] >= _MAX_FAILURES:
+                self._page_sizes.lower(request.connector_identifier, request.limit)
         is_of_all = isinstance(error, RateLimitError) or error.retry_after is not None
-        if is_of_all and not self.gate.hold(wait) and wait > 0:
+        if is_of_all and not self.rate_limiter.pause(wait) and wait > 0:
             return  # another thread has said so
         logger.warning(
             "%s Trying again in %.1f s (try %d of %d).",
             error,
             wait,
             request.tries + 1,
-            MOST_TRIES,
+            MAX_TRIES,
         )
 
 
 def _number(headers: Mapping[str, str], name: str) -> int | None:
     """Return a header that holds a whole number; None if it is missing or holds something else."""
     text = headers.get(name, "").strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 def _waits(longest: float) -> Generator[float, Any, None]:

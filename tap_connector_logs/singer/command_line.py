@@ -9,10 +9,10 @@ import sys
 import click
 
 from tap_connector_logs.errors import ExitCode, InputError, Interrupted, OutputError, TapError
-from tap_connector_logs.inputs import may_be_a_file
-from tap_connector_logs.lines import guard, hide, printable
+from tap_connector_logs.log_safety import install, register_secret, sanitize
 from tap_connector_logs.settings import CREDENTIALS, ENV_PREFIX, wrong_settings
-from tap_connector_logs.tap import TapConnectorLogs
+from tap_connector_logs.singer.inputs import may_be_a_file
+from tap_connector_logs.singer.tap import TapConnectorLogs
 
 logger = TapConnectorLogs.logger
 
@@ -35,7 +35,7 @@ def _run() -> int:
         logger.critical("%s", error)
         return error.exit_code
     except click.ClickException as error:
-        logger.critical("%s Try --help.", printable(_told(error)))
+        logger.critical("%s Try --help.", sanitize(_told(error)))
         return InputError.exit_code
     except Exception:
         logger.critical("This is a defect of the tap. Please report it, with all that follows.", exc_info=True)
@@ -46,15 +46,15 @@ def _run() -> int:
 def _command() -> click.Command:
     """Return the command, once the log is set up."""
     for name in CREDENTIALS:
-        hide(os.environ.get(f"{ENV_PREFIX}{name.upper()}", ""))
+        register_secret(os.environ.get(f"{ENV_PREFIX}{name.upper()}", ""))
     try:
         command: click.Command = TapConnectorLogs.cli  # which sets up the log
     except Exception as error:
         logging.basicConfig()
         variables = "TAP_CONNECTOR_LOGS_LOGLEVEL, LOGLEVEL or SINGER_SDK_LOG_CONFIG"
-        raise wrong_settings([f"the log can't be set up as {variables} says: {printable(error)}"]) from error
+        raise wrong_settings([f"the log can't be set up as {variables} says: {sanitize(error)}"]) from error
     finally:
-        guard()
+        install()
     return command
 
 

@@ -19,7 +19,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyM
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
-class AnswerTimeoutError(TimeoutError):
+class ResponseTimeoutError(TimeoutError):
     """The request arrived, and the answer to it did not in time."""
 
 
@@ -42,7 +42,7 @@ class _TimedReader(io.RawIOBase):
             self._socket.settimeout(left)
             with suppress(TimeoutError):
                 return self._raw.readinto(buffer)
-        raise AnswerTimeoutError("the answer took too long")
+        raise ResponseTimeoutError("the answer took too long")
 
     @override
     def close(self) -> None:

@@ -14,7 +14,7 @@ from singer_sdk.helpers.types import TapState
 from singer_sdk.singerlib import Catalog
 
 from tap_connector_logs.errors import InputError
-from tap_connector_logs.lines import printable
+from tap_connector_logs.log_safety import sanitize
 from tap_connector_logs.settings import CREDENTIALS
 from tap_connector_logs.state import STREAM, Bookmarks, broken_state
 
@@ -55,7 +55,7 @@ def may_be_a_file(text: str) -> bool:
 
 
 def _name(path: object) -> str:
-    return printable(path) if may_be_a_file(str(path)) else "of the command line"
+    return sanitize(path) if may_be_a_file(str(path)) else "of the command line"
 
 
 def _refuse(constant: str) -> None:
@@ -119,7 +119,7 @@ def complete_catalog(catalog: Any, keys: Mapping[str, Sequence[str]]) -> Any:
     found = {str(entry.tap_stream_id) for entry in entries}
     if not found or not found <= keys.keys():
         raise InputError(
-            f"Wrong catalog: its streams are {printable(', '.join(sorted(found))) or 'none'}, "
+            f"Wrong catalog: its streams are {sanitize(', '.join(sorted(found))) or 'none'}, "
             f"this tap's are {' and '.join(keys)}. Make a new one with --discover."
         )
     for entry in entries:
