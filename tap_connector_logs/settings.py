@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jsonschema import Draft202012Validator, ValidationError
-from singer_sdk import typing as th
 
 from tap_connector_logs.errors import InputError
 from tap_connector_logs.instants import BEGINNING, END, parse_instant
@@ -29,137 +28,144 @@ CREDENTIALS = frozenset({"api_key", "bearer_token"})
 
 CONNECTOR_IDENTIFIER = r"^[A-Za-z0-9_-]{1,100}$"
 
-CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
-    th.Property(
-        "api_key",
-        th.StringType,
-        secret=True,
-        title="API key",
-        description=(
-            "API key made in the Supermetrics Hub, with the scopes `cb_logs_read` and, where `connector_identifiers` "
-            "is not set, `cb_connectors_read`. Exactly one of `api_key` and `bearer_token` must be set."
-        ),
-    ),
-    th.Property(
-        "bearer_token",
-        th.StringType,
-        secret=True,
-        title="Bearer token",
-        description="OAuth access token, in the place of an API key.",
-    ),
-    th.Property(
-        "team_id",
-        th.IntegerType(minimum=1, maximum=INT64_MAX),
-        required=True,
-        title="Team ID",
-        description="Number of the team that owns the connectors.",
-        examples=[936506],
-    ),
-    th.Property(
-        "connector_identifiers",
-        th.ArrayType(th.StringType(pattern=CONNECTOR_IDENTIFIER)),
-        title="Connector identifiers",
-        description='Connectors to read, such as `["T3S70"]`. Without it, all connectors of the team.',
-    ),
-    th.Property(
-        "start_date",
-        th.DateTimeType,
-        title="Start date",
-        description=(
-            "Oldest time to read logs from. Without it, all logs that the API keeps. It counts in the first run of a "
-            "connector: an earlier one has no effect later, a later one has."
-        ),
-        examples=["2025-01-01T00:00:00Z"],
-    ),
-    th.Property(
-        "end_date",
-        th.DateTimeType,
-        title="End date",
-        description="Time to read logs up to, itself not included. Without it, up to the newest log.",
-    ),
-    th.Property(
-        "lookback_seconds",
-        th.IntegerType(minimum=0),
-        default=600,
-        title="Lookback",
-        description=(
-            "Seconds before the newest log delivered that a run reads again, for logs that arrive late. Logs that "
-            "were delivered there are not delivered a second time."
-        ),
-    ),
-    th.Property(
-        "page_size",
-        th.IntegerType(minimum=1, maximum=MAX_LOGS_PER_REQUEST),
-        default=MAX_LOGS_PER_REQUEST,
-        title="Page size",
-        description=(
-            "Logs to ask for in one request. Of a connector for which the API does not manage as many, fewer are asked "
-            "for."
-        ),
-    ),
-    th.Property(
-        "concurrency",
-        th.IntegerType(minimum=1, maximum=32),
-        default=8,
-        title="Concurrency",
-        description="Requests under way at once.",
-    ),
-    th.Property(
-        "requests_per_second",
-        th.NumberType(exclusive_minimum=0),
-        default=10,
-        title="Requests per second",
-        description="Most requests in any second. The API suggests no more than 20, for all that use the key.",
-    ),
-    th.Property(
-        "max_requests",
-        th.IntegerType(minimum=1),
-        title="Most requests",
-        description=(
-            "Requests that one run may make. Then it ends in good order, and the next one goes on. Without it, as "
-            "many as the logs need."
-        ),
-    ),
-    th.Property(
-        "max_wait_seconds",
-        th.IntegerType(minimum=0),
-        default=900,
-        title="Longest wait",
-        description=(
-            "Longest wait in seconds that the API may ask for with `Retry-After`. If it asks for more, the run ends, "
-            "with exit code 75 where it is for a rate limit, and the next one goes on."
-        ),
-    ),
-    th.Property(
-        "request_timeout_seconds",
-        th.NumberType(exclusive_minimum=0, maximum=3600),
-        default=60,
-        title="Request timeout",
-        description="Seconds that one request may take, from the first byte sent to the last received.",
-    ),
-    th.Property(
-        "redact_query",
-        th.ArrayType(th.StringType),
-        title="Redact query parameters",
-        description=(
-            "Query parameters in the column `request` whose values are replaced with `REDACTED`: names such as "
-            '`["access_token", "code"]`, or `["*"]` for all. Without it, none.'
-        ),
-    ),
-    th.Property(
-        "api_url",
-        th.StringType,
-        default="https://api.supermetrics.com",
-        title="API URL",
-        description="Address of the API: https, except for an address of this machine.",
-    ),
-    th.Property(
-        "user_agent",
-        th.StringType,
-        title="User agent",
-        description="`User-Agent` of the requests. Without it, name and version of the tap.",
-    ),
-).to_dict()
+CONFIG_SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "required": ["team_id"],
+    "properties": {
+        "api_key": {
+            "type": ["string", "null"],
+            "title": "API key",
+            "description": (
+                "API key made in the Supermetrics Hub, with the scopes `cb_logs_read` and, where "
+                "`connector_identifiers` is not set, `cb_connectors_read`. Exactly one of `api_key` and `bearer_token` "
+                "must be set."
+            ),
+            "secret": True,
+            "writeOnly": True,
+        },
+        "bearer_token": {
+            "type": ["string", "null"],
+            "title": "Bearer token",
+            "description": "OAuth access token, in the place of an API key.",
+            "secret": True,
+            "writeOnly": True,
+        },
+        "team_id": {
+            "type": ["integer"],
+            "minimum": 1,
+            "maximum": INT64_MAX,
+            "title": "Team ID",
+            "description": "Number of the team that owns the connectors.",
+            "examples": [936506],
+        },
+        "connector_identifiers": {
+            "type": ["array", "null"],
+            "items": {"type": ["string"], "pattern": CONNECTOR_IDENTIFIER},
+            "title": "Connector identifiers",
+            "description": 'Connectors to read, such as `["T3S70"]`. Without it, all connectors of the team.',
+        },
+        "start_date": {
+            "type": ["string", "null"],
+            "format": "date-time",
+            "title": "Start date",
+            "description": (
+                "Oldest time to read logs from. Without it, all logs that the API keeps. It counts in the first run of "
+                "a connector: an earlier one has no effect later, a later one has."
+            ),
+            "examples": ["2025-01-01T00:00:00Z"],
+        },
+        "end_date": {
+            "type": ["string", "null"],
+            "format": "date-time",
+            "title": "End date",
+            "description": "Time to read logs up to, itself not included. Without it, up to the newest log.",
+        },
+        "lookback_seconds": {
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "default": 600,
+            "title": "Lookback",
+            "description": (
+                "Seconds before the newest log delivered that a run reads again, for logs that arrive late. Logs that "
+                "were delivered there are not delivered a second time."
+            ),
+        },
+        "page_size": {
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "maximum": MAX_LOGS_PER_REQUEST,
+            "default": MAX_LOGS_PER_REQUEST,
+            "title": "Page size",
+            "description": (
+                "Logs to ask for in one request. Of a connector for which the API does not manage as many, fewer are "
+                "asked for."
+            ),
+        },
+        "concurrency": {
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "maximum": 32,
+            "default": 8,
+            "title": "Concurrency",
+            "description": "Requests under way at once.",
+        },
+        "requests_per_second": {
+            "type": ["number", "null"],
+            "exclusiveMinimum": 0,
+            "default": 10,
+            "title": "Requests per second",
+            "description": "Most requests in any second. The API suggests no more than 20, for all that use the key.",
+        },
+        "max_requests": {
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "title": "Most requests",
+            "description": (
+                "Requests that one run may make. Then it ends in good order, and the next one goes on. Without it, as "
+                "many as the logs need."
+            ),
+        },
+        "max_wait_seconds": {
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "default": 900,
+            "title": "Longest wait",
+            "description": (
+                "Longest wait in seconds that the API may ask for with `Retry-After`. If it asks for more, the run "
+                "ends, with exit code 75 where it is for a rate limit, and the next one goes on."
+            ),
+        },
+        "request_timeout_seconds": {
+            "type": ["number", "null"],
+            "exclusiveMinimum": 0,
+            "maximum": 3600,
+            "default": 60,
+            "title": "Request timeout",
+            "description": "Seconds that one request may take, from the first byte sent to the last received.",
+        },
+        "redact_query": {
+            "type": ["array", "null"],
+            "items": {"type": ["string"]},
+            "title": "Redact query parameters",
+            "description": (
+                "Query parameters in the column `request` whose values are replaced with `REDACTED`: names such as "
+                '`["access_token", "code"]`, or `["*"]` for all. Without it, none.'
+            ),
+        },
+        "api_url": {
+            "type": ["string", "null"],
+            "default": "https://api.supermetrics.com",
+            "title": "API URL",
+            "description": "Address of the API: https, except for an address of this machine.",
+        },
+        "user_agent": {
+            "type": ["string", "null"],
+            "title": "User agent",
+            "description": "`User-Agent` of the requests. Without it, name and version of the tap.",
+        },
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The two streams: their schemas, and how pages become messages and state."""
+"""The two streams: how pages become messages and state."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream
-from singer_sdk import typing as th
 from singer_sdk.batch import Batcher
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.metrics import Counter
@@ -21,35 +20,16 @@ from tap_connector_logs.progress import shown
 from tap_connector_logs.reading.backlog import Backlog
 from tap_connector_logs.reading.scheduler import Scheduler
 from tap_connector_logs.reading.workers import pages
-from tap_connector_logs.records import INT32_MAX, connector_record, log_records
+from tap_connector_logs.records import connector_record, log_records
 from tap_connector_logs.redaction import redact
-from tap_connector_logs.settings import INT64_MAX
-from tap_connector_logs.state import REPLICATION_KEY, STREAM, Bookmarks
+from tap_connector_logs.schemas import CONNECTOR_LOGS, CONNECTORS
+from tap_connector_logs.state import REPLICATION_KEY, Bookmarks
 
 if TYPE_CHECKING:
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context
 
     from tap_connector_logs.singer.tap import TapConnectorLogs
-
-_INT32 = th.IntegerType(minimum=-INT32_MAX, maximum=INT32_MAX)
-
-_KEYS = (
-    th.Property(
-        "team_id",
-        th.IntegerType(minimum=1, maximum=INT64_MAX),
-        required=True,
-        description="Team that owns the connector.",
-    ),
-    th.Property("connector_identifier", th.StringType, required=True, description="Identifier of the connector."),
-)
-
-_EXTRA = th.Property(
-    "extra",
-    # Without `properties`, even empty ones: flattening would take the column out of the schema with them.
-    th.CustomType({"type": ["object", "null"], "additionalProperties": True}),
-    description="All else that the API sent: fields without a column, and values that don't fit theirs.",
-)
 
 
 class _ConnectorStream(Stream):
@@ -98,18 +78,10 @@ class _ConnectorStream(Stream):
 class ConnectorsStream(_ConnectorStream):
     """The connectors that the credential may see."""
 
-    name = "connectors"
-    primary_keys = ("team_id", "connector_identifier")
-    selected_by_default = False
-    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
-        *_KEYS,
-        th.Property("name", th.StringType, description="Name that its owner gave it."),
-        th.Property("description", th.StringType, description="What its owner says of it."),
-        th.Property("logo_url", th.StringType, description="Address of its logo."),
-        th.Property("created_at", th.DateTimeType, description="When it was made."),
-        th.Property("updated_at", th.DateTimeType, description="When it was last changed."),
-        _EXTRA,
-    ).to_dict()
+    name = CONNECTORS.name
+    primary_keys = CONNECTORS.primary_keys
+    selected_by_default = CONNECTORS.selected_by_default
+    schema: ClassVar[dict[str, Any]] = CONNECTORS.schema
 
     @override
     def read(self) -> Iterable[dict[str, Any]]:
@@ -123,20 +95,10 @@ class ConnectorLogsStream(_ConnectorStream):
     The state is the tap's own: the SDK takes a stream that comes newest first for one that can't be resumed.
     """
 
-    name = STREAM
-    primary_keys = ("team_id", "connector_identifier", "id")
-    replication_key = REPLICATION_KEY
-    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
-        *_KEYS,
-        th.Property("id", th.StringType, required=True, description="Identifier of the log entry."),
-        th.Property("log_time", th.DateTimeType, description="When the connector ran, in UTC."),
-        th.Property("status", _INT32, description="HTTP status that the third party answered."),
-        th.Property("event", th.StringType, description="Type of the event, such as `auth.token.refresh`."),
-        th.Property("request", th.StringType, description="Method and path of the request to the third party."),
-        th.Property("duration_ms", _INT32, description="Duration of that request in milliseconds."),
-        th.Property("request_id", th.StringType, description="Identifier to track that request by."),
-        _EXTRA,
-    ).to_dict()
+    name = CONNECTOR_LOGS.name
+    primary_keys = CONNECTOR_LOGS.primary_keys
+    replication_key = CONNECTOR_LOGS.replication_key
+    schema: ClassVar[dict[str, Any]] = CONNECTOR_LOGS.schema
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
