@@ -103,6 +103,8 @@ def _setting(name: str, definition: dict[str, Any]) -> dict[str, Any]:
         "description": definition["description"],
         "kind": _kind(definition),
     }
+    if choices := [choice for choice in definition.get("enum", ()) if choice is not None]:
+        setting |= {"kind": "options", "options": [{"label": choice.title(), "value": choice} for choice in choices]}
     if definition.get("secret"):
         setting["sensitive"] = True
     if "default" in definition:

@@ -144,6 +144,16 @@ CONFIG_SCHEMA: dict[str, Any] = {
             "title": "Request timeout",
             "description": "Seconds that one request may take, from the first byte sent to the last received.",
         },
+        "on_connector_error": {
+            "type": ["string", "null"],
+            "enum": ["fail", "warn", None],
+            "default": "fail",
+            "title": "On connector error",
+            "description": (
+                "Whether connectors that could not be read make the run `fail`, with an exit code above 0, or only "
+                "`warn`: for readers that throw everything away when a source fails, such as PyAirbyte and dlt."
+            ),
+        },
         "redact_query": {
             "type": ["array", "null"],
             "items": {"type": ["string"]},
@@ -180,6 +190,7 @@ class Settings:
         api_url: Without a slash at the end.
         api_is_local: Whether the API is on this machine.
         max_requests: None for any number.
+        on_connector_error: "fail" or "warn".
         redact_query: In lower case; empty to replace nothing.
     """
 
@@ -195,6 +206,7 @@ class Settings:
     max_requests: int | None
     max_wait_seconds: int
     request_timeout_seconds: float
+    on_connector_error: str
     redact_query: frozenset[str]
     api_url: str
     api_is_local: bool
@@ -262,6 +274,7 @@ def parse_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Sett
         max_requests=None if max_requests is None else int(max_requests),
         max_wait_seconds=int(values["max_wait_seconds"]),
         request_timeout_seconds=float(values["request_timeout_seconds"]),
+        on_connector_error=values["on_connector_error"],
         redact_query=frozenset(name.strip().lower() for name in values["redact_query"] or ()),
         api_url=api_url,
         api_is_local=api_is_local,
@@ -347,6 +360,8 @@ def _problem(error: ValidationError) -> str:
     if kind == "type":
         types = [expected] if isinstance(expected, str) else expected
         return f"{path} must be of type {' or '.join(name for name in types if name != 'null')}"
+    if kind == "enum":
+        return f"{path} must be {' or '.join(name for name in expected if name is not None)}"
     if words := _EXPECTATIONS.get(kind):
         return f"{path} must {words} {expected}"
     return f"{path} does not satisfy {kind!r} of its schema"

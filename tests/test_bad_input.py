@@ -117,6 +117,8 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "negative wait": ({"max_wait_seconds": -1}, "max_wait_seconds must be at least 0"),
     "no time for a request": ({"request_timeout_seconds": 0}, "request_timeout_seconds must be above 0"),
     "too much time for a request": ({"request_timeout_seconds": 1e300}, "request_timeout_seconds must be at most"),
+    "another end for errors": ({"on_connector_error": CANARY}, "on_connector_error must be fail or warn"),
+    "errors in a list": ({"on_connector_error": ["warn"]}, "on_connector_error must be of type string"),
     "user agent in two lines": ({"user_agent": "a\r\nX: b"}, "user_agent holds a control or non-ASCII character"),
     "blank user agent": ({"user_agent": " "}, "user_agent is blank"),
     "stream maps of another kind": ({"stream_maps": {"connector_logs": 5}}, "stream_maps.connector_logs"),
