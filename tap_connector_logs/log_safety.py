@@ -6,11 +6,11 @@ passes a formatter that does the same to the whole line, so that no library and 
 
 from __future__ import annotations
 
+import json
 import logging
 import re
-from base64 import b64encode
-from functools import cache
-from html.entities import codepoint2name
+from base64 import b64encode, urlsafe_b64encode
+from urllib.parse import quote, quote_plus
 
 from typing_extensions import override
 
@@ -25,57 +25,62 @@ _INDENT = "    "
 _USER_OF_URL = re.compile(r"//[^/\s]*@")
 
 
-class _Secret:
-    """Finds a secret in any way of quoting, and the beginning of one that has been cut."""
+class _Secrets:
+    """What no line may hold: each secret in every form that it is likely to take, and the beginning of one."""
 
-    def __init__(self, secret: str) -> None:
-        """Prepare the search."""
-        characters = [_in_any_form(character) for character in secret]
-        self._begin = re.compile("".join(form.pattern for form in characters[:_MIN_CHARACTERS]), re.IGNORECASE)
-        self._rest = characters[_MIN_CHARACTERS:]
+    def __init__(self) -> None:
+        self._forms: set[str] = set()
+        self._beginnings = re.compile(r"(?!)")  # matches nothing
+
+    def add(self, secret: str) -> None:
+        """Let a secret be found from now on."""
+        self._forms |= _forms(secret)
+        beginnings = {form[:_MIN_CHARACTERS] for form in self._forms}
+        self._beginnings = re.compile("|".join(map(re.escape, sorted(beginnings))))
 
     def mask(self, text: str) -> str:
-        """Return the text with the secret replaced."""
+        """Return the text with secrets replaced, each as far as it goes: libraries cut what they repeat."""
         parts = []
         done = 0
-        while match := self._begin.search(text, done):
+        while match := self._beginnings.search(text, done):
             parts += [text[done : match.start()], _MASK]
-            done = match.end()
-            for character in self._rest:
-                if (more := character.match(text, done)) is None:
-                    break
-                done = more.end()
+            rest = text[match.start() :]
+            done = match.start() + max(_length_shared(rest, form) for form in self._forms)
         return "".join(parts) + text[done:] if parts else text
 
 
-@cache  # a credential may be long, but of few characters
-def _in_any_form(character: str) -> re.Pattern[str]:
-    r"""Return a pattern of a character: as it is, and as URLs, JSON, Python, HTML and shells quote it.
+def _length_shared(text: str, other: str) -> int:
+    """Return for how long two texts are the same."""
+    pairs = enumerate(zip(text, other, strict=False))
+    return next((place for place, (one, another) in pairs if one != another), min(len(text), len(other)))
 
-    Of backslashes there may be any number: what is quoted may be quoted again.
-    """
-    code = ord(character)
-    in_url = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode(errors="replace"))
-    forms = [re.escape(character), in_url, rf"u{code:04x}", rf"x{code:02x}", f"&#0*{code};", f"&#x0*{code:x};"]
-    if character == "'":
-        forms.append("&apos;")
-    if name := codepoint2name.get(code):
-        forms.append(f"&{name};")
-    if character == " ":
-        forms.append(r"\+")
-    return re.compile(rf"\\*(?:{'|'.join(forms)})", re.IGNORECASE)
+
+def _forms(secret: str) -> set[str]:
+    """Return a secret as it is, and as URLs, JSON, Python and base64 hold it."""
+    code = secret.encode(errors="replace")
+    in_url = {quote(code), quote(code, safe=""), quote_plus(code)}
+    in_base64 = {encode(code).decode().rstrip("=") for encode in (b64encode, urlsafe_b64encode)}
+    in_json = {json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False)}
+    return {
+        secret,
+        repr(secret)[1:-1],
+        *in_url,
+        *(re.sub("%..", lambda byte: byte[0].lower(), form) for form in in_url),
+        *in_json,
+        *(form.replace("/", r"\/") for form in in_json),
+        *in_base64,
+    }
 
 
 # Hiding has to work wherever a line is made, in libraries too, and logging is one for the whole process.
-_hidden: dict[str, _Secret] = {}
+_secrets = _Secrets()
 
 
 def register_secret(secret: str) -> None:
-    """Let a secret appear in no line from now on, however it is quoted, in base64 either."""
+    """Let a secret appear in no line from now on, quoted or in base64 either."""
     secret = secret.strip()
-    for form in (secret, b64encode(secret.encode()).decode().rstrip("=")):
-        if len(form) >= _MIN_CHARACTERS and form not in _hidden:
-            _hidden[form] = _Secret(form)
+    if len(secret) >= _MIN_CHARACTERS:
+        _secrets.add(secret)
 
 
 def sanitize(text: object) -> str:
@@ -111,8 +116,7 @@ class LineFormatter(logging.Formatter):
 
 
 def _in_one_line(text: str) -> str:
-    for secret in _hidden.values():
-        text = secret.mask(text)
+    text = _secrets.mask(text)
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -247,6 +247,8 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path: Path, option: str, name:
     [
         (["--confg", "x"], "--confg"),
         (["--config"], "--config"),
+        ([f"--api_key={CANARY}"], "No such option '--api_key'"),
+        ([f"--api_key:{CANARY}"], "No such option '***'"),
         (["extra"], "There is an argument that is no option"),
         (["--about", "--format=xml"], "xml"),
         (["--discover", "--config", "nowhere.json"], "nowhere.json"),

@@ -7,6 +7,8 @@ import json
 import logging
 import re
 import sys
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from singer_sdk.logging import StructuredFormatter
 
 from simulator.process import Simulator
-from tap_connector_logs.log_safety import LineFormatter, install, register_secret, sanitize
+from tap_connector_logs.log_safety import LineFormatter, _Secrets, install, register_secret, sanitize
 from tests.raw_server import RawServer, answer
 from tests.tap_process import Run, RunTap, run_tap
 
@@ -26,7 +28,7 @@ SECRET = "s3cr+t/ké'y\"=&\\ of mine"  # nothing in it looks the same once it is
 @pytest.fixture(autouse=True)
 def hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the secret for the time of a test."""
-    monkeypatch.setattr("tap_connector_logs.log_safety._hidden", {})
+    monkeypatch.setattr("tap_connector_logs.log_safety._secrets", _Secrets())
     register_secret(SECRET)
 
 
@@ -100,6 +102,9 @@ def test_a_traceback_keeps_its_lines_and_they_can_not_be_taken_for_others() -> N
         json.dumps(SECRET),
         json.dumps({"key": SECRET}),
         quote_plus(SECRET),
+        quote_plus(SECRET).lower(),
+        json.dumps(SECRET, ensure_ascii=False),
+        json.dumps(SECRET).replace("/", "\\/"),
     ],
 )
 def test_a_hidden_secret_is_in_no_line_in_any_form(form: str) -> None:
@@ -108,6 +113,14 @@ def test_a_hidden_secret_is_in_no_line_in_any_form(form: str) -> None:
         for part in ("s3cr", "of mine", "of+mine", "of%20mine"):
             assert part not in text
     assert "***" in texts[0]
+
+
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
+def test_nor_is_it_in_base64(encode: Callable[[bytes], bytes]) -> None:
+    secret = "a-key~~of???mine"  # with what the two alphabets write differently
+    register_secret(secret)
+    form = encode(secret.encode()).decode().rstrip("=")
+    assert sanitize(f"Basic {form}== no") == "Basic ***== no"
 
 
 def test_a_secret_is_hidden_before_text_is_cut() -> None:
@@ -122,6 +135,18 @@ def test_white_space_around_a_secret_is_no_part_of_it() -> None:
 @pytest.mark.parametrize("length", [8, 12, len(SECRET) - 1])
 def test_the_beginning_of_a_secret_that_was_cut_is_hidden(length: int) -> None:
     assert sanitize(f"<{SECRET[:length]}") == "<***"
+    assert sanitize(f"<{SECRET[:length]}…>") == "<***…>"
+
+
+def test_of_two_secrets_that_begin_alike_the_longer_one_is_hidden_as_a_whole() -> None:
+    register_secret("token-of-mine")
+    register_secret("token-of-mine-and-others")
+    assert sanitize("token-of-mine-and-others, token-of-mine") == "***, ***"
+
+
+def test_a_secret_that_is_no_text_is_hidden_as_well() -> None:
+    register_secret("of mine \ud800")
+    assert sanitize("<of mine \ud800>") == "<***>"
 
 
 def test_a_secret_is_hidden_as_often_as_it_comes() -> None:

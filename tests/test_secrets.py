@@ -6,7 +6,6 @@ other tests don't have.
 
 from __future__ import annotations
 
-import html
 import json
 from base64 import b64encode
 from pathlib import Path
@@ -127,18 +126,18 @@ ECHOES = {
     "a header that is none": 'HTTP/1.1 200 OK\r\nWrong header "{key}\r\nContent-Length: 2\r\n\r\n{{}}',
     "the size of a chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{cut}{key}\r\n",
     "a page": "HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n{blanks}{key}{blanks}",
+    "JSON": 'HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{{"headers": "{json}"}}{blanks}',
     "JSON of PHP": 'HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{{"headers": "{php}"}}{blanks}',
-    "HTML": "HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n<p>{html}</p>{blanks}",
     "base64": "HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n<p>{base64}</p>{blanks}",
 }
 
 
 @pytest.mark.parametrize("place", ECHOES)
-def test_nor_does_one_that_breaks_http_or_quotes_it_in_a_way_of_its_own(tmp_path: Path, place: str) -> None:
+def test_nor_does_one_that_breaks_http_or_quotes_it(tmp_path: Path, place: str) -> None:
     forms = {
         "key": CANARY,
-        "php": json.dumps(CANARY)[1:-1].replace("/", "\\/").replace("&", "\\u0026"),
-        "html": html.escape(CANARY),
+        "json": json.dumps(CANARY)[1:-1],
+        "php": json.dumps(CANARY)[1:-1].replace("/", "\\/"),
         "base64": b64encode(CANARY.encode()).decode(),
         "cut": "x" * 185,
         "blanks": " " * 990,

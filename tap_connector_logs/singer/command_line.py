@@ -62,8 +62,8 @@ def _told(error: click.ClickException) -> str:
     """Return what is wrong with the command line, without what may be a secret in a wrong place of it."""
     if type(error) is click.UsageError:
         return "There is an argument that is no option, nor the value of one."
-    message = error.format_message()
     for argument in sys.argv[1:]:
         if not may_be_a_file(argument):
-            message = message.replace(argument, "…").replace(argument.partition("=")[2] or argument, "…")
-    return message
+            name, _, value = argument.partition("=")
+            register_secret(value if value and name.startswith("--") else argument)
+    return error.format_message()
