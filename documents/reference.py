@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from singer_sdk.helpers.types import TapState
-
 from benchmarks.environments import REPOSITORY
 from tap_connector_logs.errors import ExitCode
 from tap_connector_logs.instants import parse_instant
@@ -113,8 +111,9 @@ def example_state() -> str:
         begins=_instant("2025-01-03T09:25:00Z"),
         is_behind=True,
     )
-    state: TapState = {}
-    Bookmarks(state).save(936506, "T3S70", backlog)
+    bookmarks = Bookmarks({})
+    bookmarks.save(936506, "T3S70", backlog)
+    state = {"bookmarks": {"connector_logs": bookmarks.state}}
     return f"```json\n{json.dumps(state, indent=2)}\n```"
 
 

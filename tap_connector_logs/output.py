@@ -1,16 +1,10 @@
-"""The way out: messages leave in blocks, each of them whole, whatever signal comes."""
+"""The way out: lines leave in blocks, each of them whole, whatever signal comes."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
-from typing import Any
-
-from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder
-from singer_sdk.singerlib.messages import Message, RecordMessage, StateMessage
-from typing_extensions import override
 
 from tap_connector_logs.errors import OutputError
 
@@ -18,15 +12,15 @@ _BYTES_FOR_EACH_OF_STATE = 10
 _BLOCK_BYTES = 2**18
 
 
-class MessageWriter(MsgSpecWriter):
-    """Writes messages to stdout, and knows when there is room for a state among them.
+class BlockWriter:
+    """Writes lines to stdout, and knows when there is room for a state among them.
 
-    Records wait until there is a block of them, or a message of another kind.
+    Lines wait until there is a block of them, or until `flush`.
     """
 
-    def __init__(self, uninterrupted: Callable[[], AbstractContextManager[None]]) -> None:
-        """Write each block inside a block of code that no signal can end early."""
-        self._uninterrupted = uninterrupted
+    def __init__(self, deferred: Callable[[], AbstractContextManager[None]]) -> None:
+        """Write each block inside a context that no signal ends."""
+        self._deferred = deferred
         self._waiting = bytearray()
         self._failure: OutputError | None = None
         self._bytes_since_state = 0
@@ -37,32 +31,27 @@ class MessageWriter(MsgSpecWriter):
         """Whether the states written, with another one now, stay a tenth of the output."""
         return self._bytes_since_state >= _BYTES_FOR_EACH_OF_STATE * self._bytes_of_state
 
-    @override
-    def write_message(self, message: Message) -> None:
-        """Write a message: a record with the block that it is in, any other at once.
-
-        Raises:
-            OutputError: If it can't be written.
-        """
-        line = self.format_message(message)
-        self._add(line)
-        if isinstance(message, StateMessage):
-            self._bytes_of_state, self._bytes_since_state = len(line), 0
-        if not isinstance(message, RecordMessage):
-            self.flush()
-
-    def write_records(self, stream: str, records: Sequence[dict[str, Any]]) -> None:
-        """Write records as messages of a stream; byte for byte what `write_message` writes of each.
+    def add(self, lines: bytes | bytearray) -> None:
+        """Write lines, with the block that they are in.
 
         Raises:
             OutputError: If they can't be written.
         """
-        now = datetime.now(UTC)
-        self._add(
-            encoder.encode_lines(
-                [{"type": "RECORD", "stream": stream, "record": record, "time_extracted": now} for record in records]
-            )
-        )
+        self._check()
+        self._bytes_since_state += len(lines)
+        self._waiting += lines
+        if len(self._waiting) >= _BLOCK_BYTES:
+            self.flush()
+
+    def add_state(self, line: bytes | bytearray) -> None:
+        """Write a state, at once.
+
+        Raises:
+            OutputError: If it can't be written.
+        """
+        self.add(line)
+        self._bytes_of_state, self._bytes_since_state = len(line), 0
+        self.flush()
 
     def flush(self) -> None:
         """See all that waits leave.
@@ -72,12 +61,12 @@ class MessageWriter(MsgSpecWriter):
         """
         self._check()
         try:
-            with self._uninterrupted():
+            with self._deferred():
                 with memoryview(self._waiting) as whole:
                     written = 0
                     while written < len(whole):  # where Python is told not to buffer, a signal ends a write half-way
-                        written += sys.stdout.buffer.write(whole[written:])
-                sys.stdout.buffer.flush()
+                        written += _write(whole[written:])
+                sys.stdout.flush()
                 self._waiting = bytearray()
         except BrokenPipeError as error:
             self._failure = OutputError(
@@ -94,9 +83,11 @@ class MessageWriter(MsgSpecWriter):
         if self._failure is not None:
             raise self._failure
 
-    def _add(self, lines: bytes | bytearray) -> None:
-        self._check()
-        self._bytes_since_state += len(lines)
-        self._waiting += lines
-        if len(self._waiting) >= _BLOCK_BYTES:
-            self.flush()
+
+def _write(block: memoryview) -> int:
+    """Write as much of a block as stdout takes at once, and return that: all, where stdout is but a text in memory."""
+    if (buffer := getattr(sys.stdout, "buffer", None)) is not None:
+        count: int = buffer.write(block)
+        return count
+    sys.stdout.write(str(block, "utf-8"))
+    return len(block)

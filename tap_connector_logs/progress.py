@@ -41,7 +41,7 @@ def shown(scheduler: Scheduler, client: Client) -> Iterator[None]:
 
 def describe(scheduler: Scheduler, client: Client) -> str:
     """Return what has been read, how far back in time, with how many requests, and what is waited for."""
-    parts = [f"{scheduler.findings.logs:,} logs"]
+    parts = [f"{scheduler.stats.logs:,} logs"]
     if (instant := scheduler.read_back_to) is not None:
         parts.append(f"back to {format_instant(instant)[:16].replace('T', ' ')}")
     parts.append(f"{client.requests_made:,} requests")

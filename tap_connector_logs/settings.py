@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -223,7 +222,7 @@ def parse_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Sett
     Raises:
         InputError: If anything is wrong; names all of it in one line, and never repeats a value.
     """
-    problems = [*_unknown_names(config, schema["properties"]), *_incomplete_batches(config.get("batch_config"))]
+    problems = [*_unknown_names(config, schema["properties"])]
     errors = list(Draft202012Validator(schema).iter_errors(config))
     problems += sorted({_problem(error) for error in errors})
     unusable = {error.absolute_path[0] for error in errors if error.absolute_path}
@@ -328,16 +327,6 @@ def _identifier_problems(identifiers: Sequence[str] | None) -> Iterator[str]:
         yield "connector_identifiers is empty; leave it out to read all connectors"
     if not all(identifier.isprintable() for identifier in identifiers or ()):  # a pattern's $ lets a line break pass
         yield "connector_identifiers has an entry with a line break"
-
-
-def _incomplete_batches(batch_config: object) -> Iterator[str]:
-    """Name what the SDK needs and its schema doesn't ask for."""
-    if not isinstance(batch_config, dict) or not batch_config:
-        return
-    if not {"encoding", "storage"} <= batch_config.keys():
-        yield "batch_config must have both encoding and storage"
-    elif batch_config["encoding"] == {"format": "parquet"} and find_spec("pyarrow") is None:
-        yield "batch_config asks for parquet, for which the package pyarrow must be installed beside the tap"
 
 
 _EXPECTATIONS = {

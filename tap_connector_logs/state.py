@@ -23,8 +23,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from singer_sdk.helpers.types import TapState
-
 from tap_connector_logs.errors import InputError
 from tap_connector_logs.instants import BEGINNING, END, format_instant, parse_instant
 from tap_connector_logs.log_safety import sanitize
@@ -36,29 +34,31 @@ VERSION = 2
 
 
 class Bookmarks:
-    """The bookmarks of `connector_logs` in the state of the tap, one for each connector.
+    """The bookmarks of `connector_logs`, one for each connector, in the state of that stream.
 
     A bookmark in the plain Singer form, of one connector or of the whole stream, is taken over. Bookmarks of
     connectors and teams that a run doesn't read stay as they are.
+
+    Attributes:
+        state: The state of the stream, which `save` writes to.
     """
 
-    def __init__(self, state: TapState) -> None:
-        """Read the bookmarks of a state, which `save` then writes to.
+    def __init__(self, state: dict[str, Any]) -> None:
+        """Read the bookmarks.
 
         Raises:
             InputError: If the state is none that this tap, or a plain Singer tap, can have written.
         """
-        self._state = state
-        stream = _object(_object(state.get("bookmarks", {}), "bookmarks").get(STREAM, {}), STREAM)
-        version = stream.get("version", VERSION)
+        self.state = state
+        version = state.get("version", VERSION)
         if version not in range(1, VERSION + 1):
             raise InputError(
                 f"The state has version {sanitize(version)}, this tap knows version {VERSION}: a newer "
                 "tap-connector-logs wrote it. Upgrade the tap, or go back to an older state."
             )
-        self._of_stream = _read_backlog(stream, STREAM)
+        self._of_stream = _read_backlog(state, STREAM)
         self._partitions: dict[tuple[str, str], dict[str, Any]] = {}
-        for partition in _list(stream.get("partitions", []), "partitions"):
+        for partition in _list(state.get("partitions", []), "partitions"):
             context = _object(_object(partition, "partitions").get("context"), "context")
             key = _key(context.get("team_id"), context.get("connector_identifier"))
             if key in self._partitions:
@@ -96,17 +96,16 @@ class Bookmarks:
         foreign = (False, -1)
         self._partitions = dict(sorted(self._partitions.items(), key=lambda item: places.get(item[0], foreign)))
         if self._partitions:
-            self._state["bookmarks"][STREAM]["partitions"] = list(self._partitions.values())
+            self.state["partitions"] = list(self._partitions.values())
 
     def save(self, team_id: int, connector_identifier: str, backlog: Backlog) -> None:
         """Write the backlog of a connector into the state."""
         key = _key(team_id, connector_identifier)
-        stream = self._state.setdefault("bookmarks", {}).setdefault(STREAM, {})
         if key not in self._partitions:
             context = {"team_id": team_id, "connector_identifier": connector_identifier}
             self._partitions[key] = {"context": context}
-            stream.setdefault("partitions", []).append(self._partitions[key])
-        stream["version"] = VERSION
+            self.state.setdefault("partitions", []).append(self._partitions[key])
+        self.state["version"] = VERSION
         partition = self._partitions[key]
         context = partition["context"]
         partition.clear()

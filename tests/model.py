@@ -21,6 +21,7 @@ from tap_connector_logs.reading.scheduler import Request, Scheduler
 from tap_connector_logs.reading.workers import REQUESTS_TO_PROVE
 from tap_connector_logs.settings import CONFIG_SCHEMA, Settings, parse_settings
 from tap_connector_logs.state import Bookmarks
+from tap_connector_logs.sync import bounds, tell
 
 TEAM_ID = 1
 FIRST = 1_767_225_600 * SECOND
@@ -164,7 +165,6 @@ class Target:
     ids: list[str] = field(default_factory=list)
     contents: list[tuple[str, int | None]] = field(default_factory=list)
     state: str = "{}"
-    scheduler: Scheduler | None = None
 
     def run(
         self,
@@ -185,9 +185,9 @@ class Target:
             requests: Requests that the run may make; None for any number.
         """
         state = json.loads(self.state)
-        bookmarks = Bookmarks(state)
+        bookmarks = Bookmarks(state.setdefault("bookmarks", {}).setdefault("connector_logs", {}))
         backlogs: dict[str, Backlog] = {name: bookmarks.load(TEAM_ID, name) for name in api.logs}
-        scheduler = Scheduler(config, backlogs)
+        scheduler = Scheduler(bounds(config), backlogs)
         for number, page in enumerate(pages(scheduler, api, config.concurrency, choose, requests)):
             if number == crash_after:
                 break
@@ -205,10 +205,12 @@ class Target:
 def pages(
     scheduler: Scheduler, api: ModelApi, concurrency: int, choose: Callable[[int], int], requests: int | None
 ) -> Iterator[Page]:
-    """Yield the pages of a reader, of which the API answers some request under way at a time."""
+    """Yield the pages of a scheduler, of which the API answers some request under way at a time."""
     under_way: list[Request] = []
     last = None if requests is None else api.requests + requests
     while True:
+        for event in scheduler.stats.take_news():
+            tell(event)
         if last is not None and api.requests + len(under_way) >= last:
             scheduler.stop()
         left = math.inf if last is None else last - api.requests

@@ -12,7 +12,6 @@ from connector_groups.meltano import usable_identifiers
 from connector_groups.states import states_to_write
 from hypothesis import given
 from hypothesis import strategies as st
-from singer_sdk.helpers.types import TapState
 
 from tap_connector_logs.instants import SECOND, parse_instant
 from tap_connector_logs.reading.backlog import Backlog, Interval
@@ -133,11 +132,11 @@ def instant(minutes: int) -> int:
 
 def state_of(backlogs: Mapping[str, Backlog], *, partial: bool = False) -> States:
     """Return a state as the tap writes it and Meltano exports it."""
-    state: TapState = {}
-    bookmarks = Bookmarks(state)
+    stream: dict[str, Any] = {}
+    bookmarks = Bookmarks(stream)
     for name, backlog in backlogs.items():
         bookmarks.save(TEAM, name, backlog)
-    kept = {"singer_state": state}
+    kept = {"singer_state": {"bookmarks": {"connector_logs": stream}}}
     return {"completed": {}, "partial": kept} if partial else {"completed": kept, "partial": {}}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import inspect
 import json
 import signal
@@ -296,31 +295,11 @@ def test_flattening_loses_nothing(simulator: Simulator, run: RunTap, depth: int)
     assert extra == {"status": "done", "region": {"name": "eu", "zones": [1]}}
 
 
-@pytest.mark.parametrize("size", [1000, 7, 1201])
-def test_batch_files_hold_every_record_once_and_the_state_follows_them(
-    simulator: Simulator, run: RunTap, tmp_path: Path, size: int
-) -> None:
-    batches = {
-        "encoding": {"format": "jsonl", "compression": "gzip"},
-        "storage": {"root": f"file://{tmp_path}/batch"},
-        "batch_size": size,
-    }
-    first = run(batch_config=batches, page_size=250)
-    assert first.exit_code == 0
-    files = [Path(url.removeprefix("file://")) for m in first.messages if m["type"] == "BATCH" for url in m["manifest"]]
-    records = [json.loads(line) for file in files for line in gzip.decompress(file.read_bytes()).splitlines()]
-    assert sorted(record["id"] for record in records) == held(simulator)
-    assert max(Counter(m["type"] for m in first.messages)["BATCH"], 1) == len(files)
-    assert first.messages[-1]["type"] == "STATE"
-    assert run(state=first.state).ids == []
-
-
 # What the tap replaces in the SDK
 
 
 SIGNATURES: dict[tuple[type, str], list[str]] = {
     (Tap, "_handle_termination"): ["self", "signum", "frame"],
-    (Tap, "_validate_config"): ["self", "raise_errors"],
     (Stream, "_write_starting_replication_value"): ["self", "context"],
     (Stream, "_increment_stream_state"): ["self", "latest_record", "context"],
 }
@@ -352,7 +331,7 @@ def test_no_other_private_part_of_the_sdk_is_replaced() -> None:
         and not name.startswith(("__", "_abc_"))
         and any(name in vars(theirs) for theirs in {*Tap.__mro__, *Stream.__mro__})
     }
-    assert replaced == {name for _, name in SIGNATURES} | {"_env_var_config"}
+    assert replaced == {name for _, name in SIGNATURES}
 
 
 # The SDK's own tests

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gzip
 import json
 import os
 import re
@@ -15,17 +14,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from singer_sdk.singerlib.messages import StateMessage
 
 from simulator.process import Simulator
 from tap_connector_logs.errors import Interrupted, OutputError
-from tap_connector_logs.output import MessageWriter
+from tap_connector_logs.singer.messages import MessageWriter
 from tap_connector_logs.singer.streams import ConnectorLogsStream
 from tap_connector_logs.singer.tap import TapConnectorLogs
-from tests.tap_process import Run, RunTap, command, held, run_tap, settings_for
+from tests.tap_process import RunTap, command, run_tap, settings_for
 
 
 def test_the_state_is_at_most_a_tenth_of_the_output(tmp_path: Path) -> None:
@@ -102,43 +100,6 @@ def test_pages_written_whole_are_byte_for_byte_what_the_sdk_makes_of_their_recor
     one_by_one = output()
     assert whole_pages.count(b'"RECORD"') >= 1201
     assert whole_pages == one_by_one
-
-
-def batch_records(run: Run) -> list[dict[str, Any]]:
-    files = [path for message in run.messages if message["type"] == "BATCH" for path in message["manifest"]]
-    contents = [gzip.decompress(Path(urlsplit(path).path).read_bytes()) for path in files]
-    return [json.loads(line) for content in contents for line in content.splitlines()]
-
-
-def test_batches_hold_no_column_that_a_map_or_the_catalog_takes_away(
-    run: RunTap, simulator: Simulator, tmp_path: Path
-) -> None:
-    catalog = json.loads(run_tap(tmp_path, None, "--discover").stdout)
-    (logs,) = [stream for stream in catalog["streams"] if stream["tap_stream_id"] == "connector_logs"]
-    for entry in logs["metadata"]:
-        entry["metadata"]["selected"] = entry["breadcrumb"] != ["properties", "event"]
-    storage = {"root": (tmp_path / "batches").as_uri()}
-    result = run(
-        catalog={"streams": [logs]},
-        batch_config={"encoding": {"format": "jsonl", "compression": "gzip"}, "storage": storage, "batch_size": 500},
-        stream_maps={"connector_logs": {"request": None, "minutes": "(duration_ms or 0) / 60000"}},
-    )
-    assert result.exit_code == 0
-    records = batch_records(result)
-    assert sorted(record["id"] for record in records) == held(simulator)
-    assert not {"event", "request"} & records[0].keys()
-    assert "minutes" in records[0]
-    assert run(state=result.state).ids == []
-
-
-@pytest.mark.parametrize("root", ["file:///proc/nowhere", "s3://user:a-password@bucket", "nothing://user:a-password@x"])
-def test_a_storage_that_batches_can_not_be_written_to_is_told_plainly(run: RunTap, root: str) -> None:
-    batches = {"encoding": {"format": "jsonl", "compression": "gzip"}, "storage": {"root": root, "prefix": "logs-"}}
-    result = run(batch_config=batches)
-    assert (result.exit_code, result.state) == (1, {})
-    assert "The batch files can't be written to batch_config's storage" in result.complaint
-    assert "Traceback" not in result.stderr
-    assert "a-password" not in result.stderr
 
 
 def test_a_map_that_fails_on_a_record_is_a_wrong_setting(run: RunTap) -> None:

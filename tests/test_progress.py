@@ -23,6 +23,7 @@ from tap_connector_logs import progress
 from tap_connector_logs.api.client import Client
 from tap_connector_logs.reading.backlog import Backlog
 from tap_connector_logs.reading.scheduler import Scheduler
+from tap_connector_logs.sync import bounds
 from tests.model import settings
 from tests.tap_process import command, settings_for
 
@@ -89,7 +90,7 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, caplog:
 
     handler = Handler()
     monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.01)
-    scheduler = Scheduler(settings(), {"A": Backlog(), "B": Backlog()})
+    scheduler = Scheduler(bounds(settings()), {"A": Backlog(), "B": Backlog()})
     with caplog.at_level(logging.INFO):
         progress.logger.addHandler(handler)
         try:

@@ -22,6 +22,7 @@ from tap_connector_logs.instants import MICROSECOND, MILLISECOND, SECOND, format
 from tap_connector_logs.reading import interval_reader
 from tap_connector_logs.reading.backlog import Backlog, Interval
 from tap_connector_logs.reading.scheduler import Request, Scheduler
+from tap_connector_logs.sync import bounds
 from tests.long import examples
 from tests.model import FIRST, Log, ModelApi, Server, Target, history, ids_of, pages
 from tests.model import settings as tap_settings
@@ -460,7 +461,7 @@ def test_what_does_not_move_on_is_asked_for_a_few_times_at_most(story: Story, co
     config = tap_settings(page_size=story.page_size, concurrency=concurrency)
     backlog = Backlog()
     with eager_splits():
-        scheduler = Watched(config, {"A": backlog})
+        scheduler = Watched(bounds(config), {"A": backlog})
         for page in pages(scheduler, api, config.concurrency, order.randrange, None):
             backlog.commit(page.commit)
     assert max(asked.values()) <= MAX_TIMES

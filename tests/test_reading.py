@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from typing_extensions import override
 
 from tap_connector_logs.api.responses import Response
-from tap_connector_logs.errors import ConnectorError, ServerError
+from tap_connector_logs.errors import ConnectorError, CredentialError, ServerError
 from tap_connector_logs.instants import MICROSECOND, MILLISECOND, SECOND, format_instant, parse_instant
 from tap_connector_logs.reading import backlog
+from tap_connector_logs.reading.findings import Kind
 from tests.model import FIRST, TEAM_ID, Log, ModelApi, Server, Target, history, ids_of
 from tests.model import settings as tap_settings
 
@@ -179,7 +181,7 @@ def test_a_burst_at_the_first_of_all_times_ends_the_reading() -> None:
         )
         target = Target()
         scheduler = target.run(api, tap_settings(page_size=10))
-        assert (scheduler.failures, scheduler.findings.bursts) == ({}, 1)
+        assert (scheduler.failures, scheduler.stats.counts[Kind.BURST]) == ({}, 1)
         assert {f"A/{number}" for number in range(10)} <= set(target.ids)
 
 
@@ -227,17 +229,17 @@ def test_a_hole_is_reported_when_the_api_keeps_nothing_as_old_as_the_bookmark(ca
     target.run(api, tap_settings())
     api.logs["A"] = history(20, first=FIRST + 5_000 * SECOND, name="new-")
     scheduler = target.run(api, tap_settings())
-    assert scheduler.findings.holes == 1
+    assert scheduler.stats.holes == 1
     assert "possible hole" in caplog.text
     assert "2026-01-01T00:01:39.000000Z" in caplog.text
-    assert target.run(api, tap_settings()).findings.holes == 0
+    assert target.run(api, tap_settings()).stats.holes == 0
 
 
 def test_a_hole_is_reported_once_when_the_api_keeps_nothing_at_all() -> None:
     api, target = ModelApi({"A": history(100)}), Target()
     target.run(api, tap_settings())
     api.logs["A"] = []
-    assert [target.run(api, tap_settings()).findings.holes for _ in range(3)] == [1, 0, 0]
+    assert [target.run(api, tap_settings()).stats.holes for _ in range(3)] == [1, 0, 0]
 
 
 def test_logs_removed_while_they_are_read_are_reported(caplog: pytest.LogCaptureFixture) -> None:
@@ -249,7 +251,7 @@ def test_logs_removed_while_they_are_read_are_reported(caplog: pytest.LogCapture
 
     api.before_request = remove_old_ones
     scheduler = target.run(api, tap_settings(page_size=10))
-    assert scheduler.findings.holes == 1
+    assert scheduler.stats.holes == 1
     assert "removed from the API" in caplog.text
 
 
@@ -257,7 +259,7 @@ def test_a_burst_is_reported_with_the_connector_and_the_instant(caplog: pytest.L
     burst = [Log(FIRST + 50 * SECOND, f"burst-{number}") for number in range(30)]
     api, target = ModelApi({"A": history(50) + burst}), Target()
     scheduler = target.run(api, tap_settings(page_size=10))
-    assert scheduler.findings.bursts == 1
+    assert scheduler.stats.counts[Kind.BURST] == 1
     assert "Connector A" in caplog.text
     assert "2026-01-01T00:00:50.000000Z" in caplog.text
     assert sorted(name for name in target.ids if "burst" not in name) == sorted(f"A/{number}" for number in range(50))
@@ -274,7 +276,7 @@ def test_an_api_that_ignores_before_fails_the_connector_and_not_the_run() -> Non
     api, target = Deaf({"A": history(100), "B": history(100)}), Target()
     scheduler = target.run(api, tap_settings(page_size=10))
     assert list(scheduler.failures) == ["A"]
-    assert scheduler.findings.out_of_order == 1
+    assert scheduler.stats.counts[Kind.OUT_OF_ORDER] == 1
     assert len([name for name in target.ids if name.startswith("B")]) == 100
     assert api.requests < 30
 
@@ -304,7 +306,7 @@ def test_logs_without_a_time_are_delivered_once() -> None:
         scheduler = target.run(api, tap_settings(page_size=10))
         target.run(api, tap_settings(page_size=10))
         assert sorted(target.ids) == ids_of(api)
-        assert scheduler.findings.without_time == len([log for log in logs if log.is_undated])
+        assert scheduler.stats.without_time == len([log for log in logs if log.is_undated])
 
 
 def test_the_state_of_a_connector_stays_below_sixteen_kibibytes(caplog: pytest.LogCaptureFixture) -> None:
@@ -419,7 +421,7 @@ def test_a_hole_is_told_where_the_reading_is_cut_in_two() -> None:
     target.run(api, config)
     api.logs["A"] = history(600, first=FIRST + 5_000 * SECOND, name="new-")
     scheduler = target.run(api, config)
-    assert scheduler.findings.holes == 1
+    assert scheduler.stats.holes == 1
 
 
 def test_a_longer_lookback_repeats_nothing_in_silence(caplog: pytest.LogCaptureFixture) -> None:
@@ -558,7 +560,7 @@ def test_more_logs_than_a_page_in_what_the_server_takes_for_one_instant_are_told
     api = ModelApi({"A": [*history(50), *same_second, *burst]}, Server(unit=unit, precision=unit))
     target = Target()
     scheduler = target.run(api, tap_settings(page_size=10))
-    assert scheduler.findings.bursts == 1
+    assert scheduler.stats.counts[Kind.BURST] == 1
     assert "Connector A: about 2026-01-01T00:00:50.0" in caplog.text
     missing = set(ids_of(api)) - set(target.ids)
     assert all("burst" in name or (unit == SECOND and "same" in name) for name in missing)
@@ -570,7 +572,7 @@ def test_more_logs_at_one_instant_than_a_server_shows_of_those_asked_for_are_tol
     burst = [Log(FIRST + 50 * SECOND + 7, f"burst-{number}") for number in range(8)]
     api, target = ModelApi({"A": [*history(50), *burst]}, Server(largest_page=5)), Target()
     scheduler = target.run(api, tap_settings())
-    assert (scheduler.findings.bursts, scheduler.findings.answers_cut_short) == (1, 1)
+    assert (scheduler.stats.counts[Kind.BURST], scheduler.stats.counts[Kind.CUT_SHORT]) == (1, 1)
     assert sorted(name for name in target.ids if "burst" not in name) == sorted(f"A/{number}" for number in range(50))
     assert len([name for name in target.ids if "burst" in name]) == 5
     assert '"backlog"' not in target.state
@@ -605,7 +607,7 @@ def test_a_log_that_is_removed_where_a_page_ends_is_delivered_though_before_is_i
     api.before_request = remove
     scheduler = target.run(api, tap_settings())
     assert sorted(target.ids) == ["A/a", "A/b", "A/c"]
-    assert scheduler.findings.holes == 1
+    assert scheduler.stats.holes == 1
 
 
 def test_so_many_logs_without_a_time_that_the_state_has_no_room_for_all() -> None:
@@ -649,7 +651,7 @@ def test_a_burst_at_the_very_start_of_the_range_ends_the_reading() -> None:
     for inclusive in (False, True):
         api, target = ModelApi({"A": burst + history(50, first=FIRST + SECOND)}, Server(inclusive=inclusive)), Target()
         scheduler = target.run(api, tap_settings(page_size=10, start_date=format_instant(FIRST)))
-        assert scheduler.findings.bursts == 1
+        assert scheduler.stats.counts[Kind.BURST] == 1
         assert len([name for name in target.ids if "burst" not in name]) == 50
         assert api.requests < 12
 
@@ -735,7 +737,7 @@ def test_an_api_that_ignores_before_makes_no_burst_of_what_another_reading_has_r
     api, target = Deaf({"A": history(100)}), Target()
     scheduler = target.run(api, tap_settings(page_size=10, concurrency=8))
     assert list(scheduler.failures) == ["A"]
-    assert scheduler.findings.bursts <= 1
+    assert scheduler.stats.counts[Kind.BURST] <= 1
 
 
 def test_a_history_full_of_gaps_takes_few_requests_more() -> None:
@@ -744,3 +746,24 @@ def test_a_history_full_of_gaps_takes_few_requests_more() -> None:
     target.run(api, tap_settings(page_size=20, concurrency=8, start_date=format_instant(FIRST)))
     assert sorted(target.ids) == ids_of(api)
     assert api.requests <= 1.25 * 4_000 / 19
+
+
+def test_all_of_a_connector_that_is_refused_amid_its_history_is_asked_for_last() -> None:
+    class Refusing(ModelApi):
+        asked: ClassVar[list[str]] = []
+
+        @override
+        def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Response:
+            self.asked.append(connector_identifier)
+            if connector_identifier == "A" and self.asked.count("A") == 4:
+                raise CredentialError("No", status=401)
+            return super().list_logs(connector_identifier, limit=limit, before=before)
+
+    api, target, config = Refusing({"A": history(30), "B": history(60, name="b")}), Target(), tap_settings(page_size=10)
+    target.run(api, config, crash_after=3)
+    api.logs["A"] += history(30, first=FIRST + 1_000 * SECOND, name="new-")
+    api.asked.clear()
+    target.run(api, config)
+    assert sorted(target.ids) == ids_of(api)
+    refused = [at for at, name in enumerate(api.asked) if name == "A"][3]
+    assert "B" not in api.asked[api.asked.index("A", refused + 1) :]

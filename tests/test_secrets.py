@@ -62,7 +62,6 @@ def test_no_other_mode_tells_it_either(simulator: Simulator, tmp_path: Path, arg
         {"api_key": CANARY, "api_url": f"https://user:{CANARY}@example.com"},
         {"api_key": CANARY, "user_agent": f"{CANARY}\n"},
         {"api_key": CANARY, "stream_maps": {"connector_logs": {"x": CANARY}}},
-        {"api_key": CANARY, "batch_config": {"encoding": CANARY}},
         {"api_key": {"is": CANARY}},
         {"api_key": [CANARY], "apikey": CANARY},
     ],

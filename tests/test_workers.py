@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import pytest
 
 from tap_connector_logs.api.client import Client
-from tap_connector_logs.api.rate_limiter import BudgetSpentError
+from tap_connector_logs.api.rate_limiter import BudgetSpentError, RateLimiter
 from tap_connector_logs.api.responses import Response
 from tap_connector_logs.errors import UnreachableError
 from tap_connector_logs.reading import workers
 from tap_connector_logs.reading.backlog import Backlog
+from tap_connector_logs.reading.interval_reader import Page
 from tap_connector_logs.reading.scheduler import Scheduler
-from tap_connector_logs.reading.workers import MAX_PAGES_AHEAD, pages
+from tap_connector_logs.reading.workers import MAX_PAGES_AHEAD
+from tap_connector_logs.sync import bounds
 from tests.model import ModelApi, history, settings
 
 
@@ -27,6 +29,7 @@ class LockedApi(ModelApi):
     lock = threading.Lock()
     requests_made = 0
     requests_left = math.inf
+    rate_limiter = RateLimiter(requests_per_second=1_000, max_requests=None, longest_wait=1)
 
     def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Response:
         self.before_answer(connector_identifier)
@@ -35,7 +38,13 @@ class LockedApi(ModelApi):
 
 
 def scheduler_of(api: ModelApi) -> Scheduler:
-    return Scheduler(settings(page_size=10), {name: Backlog() for name in api.logs})
+    return Scheduler(bounds(settings(page_size=10)), {name: Backlog() for name in api.logs})
+
+
+def pages(scheduler: Scheduler, client: Client, *, concurrency: int) -> Iterator[Page]:
+    for event in workers.pages(scheduler, client, concurrency=concurrency):
+        if isinstance(event, Page):
+            yield event
 
 
 def client_of(api: ModelApi, before_answer: Callable[[str], None] = lambda _: None) -> Client:

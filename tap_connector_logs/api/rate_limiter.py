@@ -12,6 +12,7 @@ import logging
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from threading import Lock
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class RateLimiter:
 
     Attributes:
         passed: Requests let through so far.
+        on_pause: Is told the seconds of each wait that the API asks for, by whichever thread learns of it.
     """
 
     def __init__(self, *, requests_per_second: float, max_requests: int | None, longest_wait: float) -> None:
@@ -62,6 +64,7 @@ class RateLimiter:
             longest_wait: Seconds between two requests at the most, however little is left of the hour's budget.
         """
         self.passed = 0
+        self.on_pause: Callable[[float], None] = lambda _: None
         at_once = max(1, int(min(requests_per_second, _MAX_REMEMBERED)))
         self._span = at_once / requests_per_second + _SLACK_SECONDS
         self._pace = self._span / at_once / 2
@@ -113,7 +116,8 @@ class RateLimiter:
             if more <= 0:
                 return False
             self._paused_until = time.monotonic() + seconds
-            return more > seconds / 2
+        self.on_pause(seconds)
+        return more > seconds / 2
 
     def update(self, *, limit: int | None, remaining: int | None) -> None:
         """Take in what an answer says of the hour's budget, None where it says nothing.

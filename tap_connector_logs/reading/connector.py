@@ -1,11 +1,30 @@
-"""What the readers of one connector share."""
+"""What the readers of one connector share, and those of all."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from tap_connector_logs.instants import END, FIRST
 from tap_connector_logs.reading.backlog import Backlog, Interval
 from tap_connector_logs.reading.dedup import Delivered
 from tap_connector_logs.reading.page_view import PageView
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is to be read of each connector, and how.
+
+    Attributes:
+        start: Nothing older is wanted, now or later; BEGINNING for all that there is. An instant.
+        end: Nothing from here on is wanted in this run; END for all that there is. An instant.
+        lookback: Microseconds before the newest log delivered that are read again.
+        page_size: Logs to ask for at once.
+    """
+
+    start: int
+    end: int
+    lookback: int
+    page_size: int
 
 
 class Connector:

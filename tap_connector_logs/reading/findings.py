@@ -1,43 +1,119 @@
-"""What a run has met that is not as it should be, told where it is met and counted for the summary."""
+"""What a run has met that is not as it should be: data, each with the words for it, and counted for the summary."""
 
 from __future__ import annotations
 
-import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
-from tap_connector_logs.instants import format_instant
+from typing_extensions import override
+
+from tap_connector_logs.errors import TapError
+from tap_connector_logs.instants import END, FIRST, format_instant
+from tap_connector_logs.reading.backlog import Interval
 from tap_connector_logs.records import has_id
 from tap_connector_logs.settings import MAX_LOGS_PER_REQUEST
 
-logger = logging.getLogger(__name__)
+
+class Kind(Enum):
+    """The kinds of findings. The words may name `since` and `until`, the bounds of the time that a finding is about."""
+
+    HOLE = (
+        "possible hole. The last log delivered was of {since}, and the API keeps none that old any more{oldest}. Run "
+        "the tap more often."
+    )
+    REMOVAL = (
+        "logs of {since} were removed from the API while they were read, or it reads `before` in a way of its own. "
+        "They were delivered; others of that time may be missing."
+    )
+    BURST = (
+        "about {since} there are more logs than the {limit} that the API shows at once. All that it showed were "
+        "delivered; the others can't be read{advice}."
+    )
+    CUT_SHORT = "an answer of the API lacked logs that a later one showed. The time from {since} on is asked for again."
+    OUT_OF_ORDER = (
+        "the API lists logs out of the order of their log_time. All that it shows of the time to be read are "
+        "delivered; where late ones end a page, others may be missing."
+    )
+    MAY_REPEAT = (
+        "logs from {since} to {until} may come a second time, for the state does not hold all of their ids. A loader "
+        "that updates by key is not affected."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    Attributes:
+        kind: Its kind.
+        connector_identifier: The connector.
+        interval: The time that it is about; of a hole, from the last log delivered to the oldest that there is.
+        limit: Of a burst, how many logs were asked for.
+    """
+
+    kind: Kind
+    connector_identifier: str
+    interval: Interval
+    limit: int = 0
+
+    @override
+    def __str__(self) -> str:
+        since, until = (
+            format_instant(min(max(at, FIRST), END - 1)) for at in (self.interval.since, self.interval.until)
+        )
+        words = self.kind.value.format(
+            since=since,
+            until=until,
+            oldest="" if self.interval.until == END else f": its oldest is of {until}",
+            limit=self.limit,
+            advice="" if self.limit >= MAX_LOGS_PER_REQUEST else " with so small a page_size",
+        )
+        return f"Connector {self.connector_identifier}: {words}"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A connector that can't be read.
+
+    Attributes:
+        connector_identifier: The connector.
+        error: Why.
+        is_final: Whether it is left alone for the rest of the run; else it is asked again last.
+    """
+
+    connector_identifier: str
+    error: TapError
+    is_final: bool
+
+    @override
+    def __str__(self) -> str:
+        what = "is skipped" if self.is_final else "is set aside, and asked again last"
+        return f"{self.error} Connector {self.connector_identifier} {what}."
 
 
 @dataclass(slots=True)
-class Findings:
-    """What a run has met.
+class RunStats:
+    """What a run has met so far.
 
     Attributes:
         logs: Entries to deliver.
         seams: Times that a page had to prove that it goes on where the one before it ended.
-        holes: Places where the API no longer keeps what was to be read.
-        bursts: Instants with more entries than the API shows, so that some can't be read.
-        answers_cut_short: Answers that lacked something, as a later one proved.
-        out_of_order: Connectors whose logs come out of the order of their time.
         without_time: Entries without a usable `log_time`.
         without_id: Entries without a usable `id`.
+        counts: How many findings there are of each kind.
+        news: What has been found since `take_news` was called last.
     """
 
     logs: int = 0
     seams: int = 0
-    holes: int = 0
-    bursts: int = 0
-    answers_cut_short: int = 0
-    out_of_order: int = 0
     without_time: int = 0
     without_id: int = 0
+    counts: Counter[Kind] = field(default_factory=Counter)
+    news: list[Finding | Failed] = field(default_factory=list)
 
     def count(self, entries: Sequence[Mapping[str, Any]], moments: Sequence[datetime | None]) -> None:
         """Count what is delivered.
@@ -50,54 +126,18 @@ class Findings:
         self.without_time += moments.count(None)
         self.without_id += len(entries) - sum(map(has_id, entries))
 
-    def hole(self, connector_identifier: str, newest: int, oldest: int | None) -> None:
-        """Tell that the API keeps nothing as old as the newest log delivered before; `oldest` is what it has."""
-        self.holes += 1
-        logger.warning(
-            "Connector %s: possible hole. The last log delivered was of %s, and the API keeps none that old any "
-            "more%s. Run the tap more often.",
-            connector_identifier,
-            format_instant(newest),
-            "" if oldest is None else f": its oldest is of {format_instant(oldest)}",
-        )
+    def add(self, finding: Finding | Failed) -> None:
+        """Take in a finding."""
+        if isinstance(finding, Finding):
+            self.counts[finding.kind] += 1
+        self.news.append(finding)
 
-    def removal(self, connector_identifier: str, instant: int) -> None:
-        """Tell that logs which one page has shown are not in the next."""
-        self.holes += 1
-        logger.warning(
-            "Connector %s: logs of %s were removed from the API while they were read, or it reads `before` in a way of "
-            "its own. They were delivered; others of that time may be missing.",
-            connector_identifier,
-            format_instant(instant),
-        )
+    def take_news(self) -> list[Finding | Failed]:
+        """Return what has been found since the last call."""
+        news, self.news = self.news, []
+        return news
 
-    def burst(self, connector_identifier: str, instant: int, limit: int) -> None:
-        """Tell that there are more logs around an instant than an answer shows of `limit` that were asked for."""
-        self.bursts += 1
-        logger.warning(
-            "Connector %s: about %s there are more logs than the %d that the API shows at once. All that it showed "
-            "were delivered; the others can't be read%s.",
-            connector_identifier,
-            format_instant(instant),
-            limit,
-            "" if limit >= MAX_LOGS_PER_REQUEST else " with so small a page_size",
-        )
-
-    def cut_short(self, connector_identifier: str, instant: int) -> None:
-        """Tell that an answer has lacked something from an instant on."""
-        self.answers_cut_short += 1
-        logger.warning(
-            "Connector %s: an answer of the API lacked logs that a later one showed. The time from %s on is asked for "
-            "again.",
-            connector_identifier,
-            format_instant(instant),
-        )
-
-    def disorder(self, connector_identifier: str) -> None:
-        """Tell that the logs of a connector come out of the order of their time."""
-        self.out_of_order += 1
-        logger.warning(
-            "Connector %s: the API lists logs out of the order of their log_time. All that it shows of the time to be "
-            "read are delivered; where late ones end a page, others may be missing.",
-            connector_identifier,
-        )
+    @property
+    def holes(self) -> int:
+        """Places where the API no longer keeps what was to be read."""
+        return self.counts[Kind.HOLE] + self.counts[Kind.REMOVAL]

@@ -15,11 +15,10 @@ from tap_connector_logs.api.responses import Response
 from tap_connector_logs.errors import UnreadableResponseError
 from tap_connector_logs.instants import END, FIRST, SECOND, floor_to
 from tap_connector_logs.reading.backlog import Commit, Interval, Overlap
-from tap_connector_logs.reading.connector import Connector
-from tap_connector_logs.reading.findings import Findings
+from tap_connector_logs.reading.connector import Bounds, Connector
+from tap_connector_logs.reading.findings import Finding, Kind, RunStats
 from tap_connector_logs.reading.page_view import Entry, PageView
 from tap_connector_logs.reading.paginator import PageDecision, Paginator, StuckError
-from tap_connector_logs.settings import Settings
 
 _MIN_PAGES_TO_SPLIT = 16
 """Pages that the rest of an interval must be expected to take: a split costs about half a page, or a whole one where
@@ -57,24 +56,24 @@ class IntervalReader:
     """
 
     def __init__(
-        self, connector: Connector, interval: Interval, settings: Settings, *, is_fresh: bool, is_last: bool = False
+        self, connector: Connector, interval: Interval, bounds: Bounds, *, is_fresh: bool, is_last: bool = False
     ) -> None:
         """Begin to read an interval.
 
         Args:
             connector: The connector.
             interval: The interval.
-            settings: The settings of the run.
+            bounds: The bounds of the run.
             is_fresh: Whether the interval is of the time since the last run.
             is_last: Whether another reader has skipped the interval.
         """
         self.connector = connector
         self.is_fresh = is_fresh
         self.has_begun = False
-        self._settings = settings
+        self._bounds = bounds
         self._since, self._top = interval.since, interval.until
         self._page_span = 0
-        self._begins_overlap = is_fresh and interval.until == settings.end
+        self._begins_overlap = is_fresh and interval.until == bounds.end
         may_be_empty = connector.known is None or connector.was_behind
         self.paginator = Paginator(interval, expects=not (self._begins_overlap and may_be_empty), is_last=is_last)
         self._is_split = False
@@ -112,7 +111,7 @@ class IntervalReader:
             overlap.since < at <= overlap.latest for overlap in self.connector.delivered.overlaps
         ):
             return None
-        older = IntervalReader(self.connector, Interval(since, at), self._settings, is_fresh=self.is_fresh)
+        older = IntervalReader(self.connector, Interval(since, at), self._bounds, is_fresh=self.is_fresh)
         self._is_split = True
         self.paginator.leave(at)
         self._overlaps = [overlap for overlap in self._overlaps if overlap.meets(self.paginator.interval)]
@@ -123,15 +122,15 @@ class IntervalReader:
         """Return a reader of what the last page showed to be skipped; None if it is nothing."""
         if self._skipped is None:
             return None
-        return IntervalReader(self.connector, self._skipped, self._settings, is_fresh=False, is_last=True)
+        return IntervalReader(self.connector, self._skipped, self._bounds, is_fresh=False, is_last=True)
 
-    def take(self, answer: Response, findings: Findings) -> Page:
+    def take(self, answer: Response, stats: RunStats) -> Page:
         """Take in the answer to `paginator.before`.
 
         Raises:
             UnreadableAnswerError: If the API's pages don't move on.
         """
-        connector, limit = self.connector, answer.limit or self._settings.page_size
+        connector, limit = self.connector, answer.limit or self._bounds.page_size
         page = PageView(answer.entries, otherwise=self.paginator.interval.until - 1)
         is_full = len(answer.entries) >= limit
         self.paginator.is_disordered |= connector.is_disordered
@@ -148,13 +147,13 @@ class IntervalReader:
             self._oldest = min(self._oldest, page.oldest)
             # A short page may be the last, and tells nothing of how close logs lie.
             self._page_span = (page.newest - page.oldest or self._page_span) if is_full else 0
-        self._note(decision, findings, limit)
+        self._note(decision, stats, limit)
         connector.open -= self.paginator.done
         brought = self._bring(decision, self._begin_overlap(page, answer.server_time))
         connector.gaps += not self.has_begun and not self.paginator.done and not decision.deliver
         self.has_begun |= decision.covered is not None
         self._is_split = False
-        findings.count(brought.entries, brought.moments)
+        stats.count(brought.entries, brought.moments)
         return brought
 
     def _begin_overlap(self, page: PageView, server_time: int) -> Overlap | None:
@@ -170,7 +169,7 @@ class IntervalReader:
             return None
         self._begins_overlap = False
         newest = self.connector.newest = max(past)
-        lookback = self._settings.lookback_seconds * SECOND
+        lookback = self._bounds.lookback
         since = max(floor_to(newest, SECOND) - lookback, self._since, FIRST)  # of more than is read nothing is known
         self.connector.delivered.begin_overlap(since)
         return Overlap(since, newest, newest)
@@ -210,20 +209,25 @@ class IntervalReader:
             commit,
         )
 
-    def _note(self, decision: PageDecision, findings: Findings, limit: int) -> None:
+    def _note(self, decision: PageDecision, stats: RunStats, limit: int) -> None:
         """Tell of what the API can't give, doesn't keep, or gives in a strange way."""
-        connector, findings.seams = self.connector, findings.seams + decision.proves_seam
+        connector = self.connector
+        stats.seams += decision.proves_seam
+
+        def find(kind: Kind, interval: Interval, limit: int = 0) -> None:
+            stats.add(Finding(kind, connector.identifier, interval, limit))
+
         if self.paginator.is_disordered and not connector.is_disordered:
             connector.is_disordered = True
-            findings.disorder(connector.identifier)
+            find(Kind.OUT_OF_ORDER, connector.seen)
         if decision.skipped is not None:
-            findings.cut_short(connector.identifier, decision.skipped.since)
+            find(Kind.CUT_SHORT, decision.skipped)
         if decision.burst is not None:
-            findings.burst(connector.identifier, decision.burst, limit)
+            find(Kind.BURST, Interval(decision.burst, decision.burst + 1), limit)
         if decision.gone is not None:
-            findings.removal(connector.identifier, decision.gone)
-        oldest = None if connector.seen.since == END else connector.seen.since
-        if self.paginator.done and not (oldest is None and connector.was_behind):
+            find(Kind.REMOVAL, Interval(decision.gone, decision.gone + 1))
+        oldest = connector.seen.since
+        if self.paginator.done and not (oldest == END and connector.was_behind):
             for newest in self._meets:
-                if oldest is None or oldest > newest:
-                    findings.hole(connector.identifier, newest, oldest)
+                if oldest > newest:
+                    find(Kind.HOLE, Interval(newest, oldest))

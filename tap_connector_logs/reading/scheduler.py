@@ -8,7 +8,6 @@ No threads and no clock: whoever asks the API tells the scheduler each answer, i
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,14 +21,11 @@ from tap_connector_logs.errors import (
     TapError,
     UnreadableResponseError,
 )
-from tap_connector_logs.instants import END, FIRST, SECOND, format_instant
+from tap_connector_logs.instants import END
 from tap_connector_logs.reading.backlog import Backlog, Interval, without
-from tap_connector_logs.reading.connector import Connector
-from tap_connector_logs.reading.findings import Findings
+from tap_connector_logs.reading.connector import Bounds, Connector
+from tap_connector_logs.reading.findings import Failed, Finding, Kind, RunStats
 from tap_connector_logs.reading.interval_reader import IntervalReader, Page
-from tap_connector_logs.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 _ENOUGH = 2
 """Connectors that fail alike, with no good answer in between: then it is not they that fail."""
@@ -60,16 +56,16 @@ class Scheduler:
     Attributes:
         failures: Connectors that could not be read, and why.
         begun: Connectors of which an answer has come.
-        findings: What has been met so far.
+        stats: What has been met so far.
         is_stopped: Whether it was stopped before its end.
     """
 
-    def __init__(self, settings: Settings, backlogs: Mapping[str, Backlog]) -> None:
+    def __init__(self, bounds: Bounds, backlogs: Mapping[str, Backlog]) -> None:
         """Plan the reading; `backlogs` are as the last run left them, by connector."""
         self.failures: dict[str, TapError] = {}
         self.begun: set[str] = set()
-        self.findings = Findings()
-        self._settings = settings
+        self.stats = RunStats()
+        self._bounds = bounds
         self._connectors = {name: Connector(name, backlog) for name, backlog in backlogs.items()}
         self._fresh = deque[IntervalReader]()
         self._older = deque[IntervalReader]()
@@ -83,7 +79,7 @@ class Scheduler:
         self._waiting: dict[str, list[IntervalReader]] = {}
         for name, backlog in backlogs.items():
             readers = [
-                IntervalReader(self._connectors[name], interval, settings, is_fresh=is_fresh)
+                IntervalReader(self._connectors[name], interval, bounds, is_fresh=is_fresh)
                 for interval, is_fresh in self._open(name, backlog)
             ]
             self._fresh += [reader for reader in readers if reader.is_fresh]
@@ -116,14 +112,14 @@ class Scheduler:
         if reader is None:
             return None
         self._under_way.append(reader)
-        name, limit = reader.connector.identifier, self._settings.page_size
+        name, limit = reader.connector.identifier, self._bounds.page_size
         return Request(reader, name, limit, reader.paginator.before, self._answers)
 
     def take(self, request: Request, answer: Response) -> Page | None:
         """Take in an answer, and return what it brings to deliver, if anything."""
         reader = request.reader
         try:
-            page = reader.take(answer, self.findings)
+            page = reader.take(answer, self.stats)
         except UnreadableResponseError as error:
             self.fail(request, error)
             return None
@@ -164,14 +160,14 @@ class Scheduler:
             raise error
         if is_refusal and not (name in self._refused and self._is_asking_again):
             if name not in self._refused:
-                logger.warning("%s Connector %s is set aside, and asked again last.", error, name)
+                self.stats.add(Failed(name, error, is_final=False))
             self._refused.add(name)
             self._set_aside.append(request.reader)
             self.begun.add(name)  # the next run asks it last: two that are refused must not starve the others
         else:
             self.failures[name] = error
             self.begun.add(name)
-            logger.error("%s Connector %s is skipped.", error, name)
+            self.stats.add(Failed(name, error, is_final=True))
 
     def stop(self) -> None:
         """Ask for nothing more: what is left is for the next run."""
@@ -179,17 +175,11 @@ class Scheduler:
 
     def _open(self, connector_identifier: str, backlog: Backlog) -> Iterator[tuple[Interval, bool]]:
         """Yield the intervals of a connector that this run is to read, and whether each is the newest."""
-        settings = self._settings
-        fresh = backlog.open(lookback=settings.lookback_seconds * SECOND, start=settings.start, end=settings.end)
+        bounds = self._bounds
+        fresh = backlog.open(lookback=bounds.lookback, start=bounds.start, end=bounds.end)
         if (repeated := backlog.may_repeat(fresh)) is not None:
-            logger.warning(
-                "Connector %s: logs from %s to %s may come a second time, for the state does not hold all of their "
-                "ids. A loader that updates by key is not affected.",
-                connector_identifier,
-                format_instant(max(repeated.since, FIRST)),
-                format_instant(repeated.until),
-            )
-        for interval in without(backlog.intervals, Interval(settings.end, END)):
+            self.stats.add(Finding(Kind.MAY_REPEAT, connector_identifier, repeated))
+        for interval in without(backlog.intervals, Interval(bounds.end, END)):
             yield interval, interval == fresh
 
     def _queue(self, *, is_fresh: bool) -> deque[IntervalReader]:

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 from tap_connector_logs.api.client import Client
 from tap_connector_logs.api.rate_limiter import BudgetSpentError
 from tap_connector_logs.api.responses import Response
 from tap_connector_logs.errors import TapError
+from tap_connector_logs.reading.findings import Failed, Finding
 from tap_connector_logs.reading.interval_reader import Page
 from tap_connector_logs.reading.scheduler import Request, Scheduler
 
@@ -26,11 +31,53 @@ REQUESTS_TO_PROVE = 4
 
 _MAX_ALONE_SECONDS = 3.0
 
-_Outcome = tuple[Request, Response | Exception]
+T = TypeVar("T")
 
 
-def pages(scheduler: Scheduler, client: Client, *, concurrency: int) -> Iterator[Page]:
-    """Yield the pages of a scheduler in the order in which they come.
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The API asks to be left alone.
+
+    Attributes:
+        until: When it may be asked again.
+    """
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What came of a call: its result, or the error that it raised."""
+
+    key: Any
+    result: Any
+
+
+_NOTHING = _Outcome(None, None)
+
+
+def call(client: Client, function: Callable[[], T]) -> Generator[Waiting, None, T]:
+    """Let a thread make a call, and tell meanwhile of each wait that the API asks for.
+
+    Args:
+        client: Whom the call asks.
+        function: The call.
+
+    Returns:
+        What it returns.
+    """
+    with closing(_Threads(client)) as threads:
+        threads.start(None, function)
+        while isinstance(news := threads.next(None), Waiting):
+            yield news
+    result: T | Exception = news.result
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def pages(scheduler: Scheduler, client: Client, *, concurrency: int) -> Iterator[Page | Finding | Failed | Waiting]:
+    """Yield the pages of a scheduler in the order in which they come, and between them what is found.
 
     The very first request goes alone for a while: a credential that is refused should be so once.
 
@@ -47,88 +94,97 @@ def pages(scheduler: Scheduler, client: Client, *, concurrency: int) -> Iterator
     with closing(_Threads(client)) as threads:
         try:
             while True:
+                yield from scheduler.stats.take_news()
                 most = 1 if is_alone else min(concurrency, concurrency + MAX_PAGES_AHEAD - len(waiting))
                 # The last requests of a budget are for one after the other, lest none come to an end.
                 most = int(min(most, max(1, client.requests_left / REQUESTS_TO_PROVE)))
                 while threads.under_way < most and (request := scheduler.next_request()) is not None:
-                    threads.ask(request)
-                if waiting and not threads.has_answer:
+                    threads.start(request, partial(_ask, client, request))
+                if waiting and not threads.has_news:
                     yield waiting.popleft()
                 elif threads.under_way:
-                    outcome = threads.answer(_MAX_ALONE_SECONDS if is_alone else None)
-                    is_alone = False
-                    if outcome is not None and (page := _take(scheduler, *outcome)) is not None:
+                    news = threads.next(_MAX_ALONE_SECONDS if is_alone else None)
+                    is_alone &= isinstance(news, Waiting)
+                    if isinstance(news, Waiting):
+                        yield news
+                    elif news.key is not None and (page := _take(scheduler, news.key, news.result)) is not None:
                         waiting.append(page)
                 else:
                     return
         except TapError:
+            yield from scheduler.stats.take_news()
             yield from waiting
             raise
 
 
 class _Threads:
-    """Threads that ask, as many as there have been requests under way at once.
+    """Threads that make calls, as many as there have been under way at once.
 
     Attributes:
-        under_way: Requests whose answers have not been fetched.
+        under_way: Calls whose outcome has not been fetched.
     """
 
     def __init__(self, client: Client) -> None:
         self.under_way = 0
-        self._client = client
         self._threads: list[threading.Thread] = []
-        self._to_ask: SimpleQueue[Request | None] = SimpleQueue()
-        self._answered: SimpleQueue[_Outcome] = SimpleQueue()
+        self._to_do: SimpleQueue[tuple[Any, Callable[[], Any]] | None] = SimpleQueue()
+        self._news: SimpleQueue[_Outcome | Waiting] = SimpleQueue()
+        client.rate_limiter.on_pause = self._tell_of_pause
 
     @property
-    def has_answer(self) -> bool:
-        """Whether there is an answer to be fetched."""
-        return not self._answered.empty()
+    def has_news(self) -> bool:
+        """Whether there is anything to be fetched."""
+        return not self._news.empty()
 
-    def ask(self, request: Request) -> None:
-        """Let a thread make a request."""
+    def start(self, key: Any, function: Callable[[], Any]) -> None:
+        """Let a thread make a call, whose outcome has that key."""
         self.under_way += 1
         if self.under_way > len(self._threads):
             # A daemon: whatever ends the run must not wait for an answer that may never come.
             self._threads.append(threading.Thread(target=self._work, daemon=True))
             self._threads[-1].start()
-        self._to_ask.put(request)
+        self._to_do.put((key, function))
 
-    def answer(self, timeout: float | None) -> _Outcome | None:
-        """Fetch the next answer, or what came instead of it; None if there is none in `timeout` seconds."""
+    def next(self, timeout: float | None) -> _Outcome | Waiting:
+        """Fetch the next outcome or wait; an outcome of nothing if there is none in `timeout` seconds."""
         try:
-            outcome = self._answered.get(timeout=timeout)
+            news = self._news.get(timeout=timeout)
         except Empty:
-            return None
-        self.under_way -= 1
-        return outcome
+            return _NOTHING
+        self.under_way -= isinstance(news, _Outcome)
+        return news
 
     def close(self) -> None:
-        """Let each thread end once its request has come to an end."""
+        """Let each thread end once its call has come to an end."""
         for _ in self._threads:
-            self._to_ask.put(None)
+            self._to_do.put(None)
+
+    def _tell_of_pause(self, seconds: float) -> None:
+        self._news.put(Waiting(datetime.now(UTC) + timedelta(seconds=seconds)))
 
     def _work(self) -> None:
-        while (request := self._to_ask.get()) is not None:
+        while (task := self._to_do.get()) is not None:
+            key, function = task
             try:
-                answer = self._client.list_logs(
-                    request.connector_identifier, limit=request.limit, before=request.before
-                )
+                result = function()
             except Exception as error:  # noqa: BLE001 - the caller's thread will raise it
-                self._answered.put((request, error))
-            else:
-                self._answered.put((request, answer))
+                result = error
+            self._news.put(_Outcome(key, result))
 
 
-def _take(scheduler: Scheduler, request: Request, outcome: Response | Exception) -> Page | None:
+def _ask(client: Client, request: Request) -> Response:
+    return client.list_logs(request.connector_identifier, limit=request.limit, before=request.before)
+
+
+def _take(scheduler: Scheduler, request: Request, result: Any) -> Page | None:
     """Tell the scheduler what came of a request."""
-    match outcome:
+    match result:
         case Response():
-            return scheduler.take(request, outcome)
+            return scheduler.take(request, result)
         case BudgetSpentError():
             scheduler.stop()
         case TapError():
-            scheduler.fail(request, outcome)
+            scheduler.fail(request, result)
         case _:
-            raise outcome
+            raise result
     return None

@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
-from singer_sdk.helpers.types import TapState
 from singer_sdk.singerlib import Catalog
 
 from tap_connector_logs.errors import InputError
@@ -80,7 +79,7 @@ def check_state(state: object, streams: Collection[str]) -> None:
         )
     for name, bookmark in bookmarks.items():
         _check_bookmark(bookmark, name)
-    Bookmarks(cast("TapState", state))
+    Bookmarks(bookmarks.get(STREAM, {}))
 
 
 def _check_bookmark(bookmark: Any, name: str) -> None:

@@ -73,13 +73,10 @@ class Project:
 
         Raises:
             RunError: If the tap fails.
-            ValueError: If the tap doesn't write the list as records.
         """
         arguments = ("invoke", "--no-install", TAP)
         with self._output(*arguments, variables=_settings(_SELECT=["connectors.*"])) as output:
             messages = [json.loads(line) for line in output]
-        if any(message["type"] == "BATCH" for message in messages):
-            raise ValueError("With batch_config the connectors can't be listed. Remove that setting.")
         names = [message["record"]["connector_identifier"] for message in messages if message["type"] == "RECORD"]
         usable = usable_identifiers(names)
         if len(usable) < len(names):

@@ -1,0 +1,214 @@
+"""One run: what it reads of each stream, and what came of it. It speaks no protocol: a front writes what it yields.
+
+sync = Sync(settings, state_of_connector_logs)
+for event in sync.read("connector_logs"):
+...  # a Batch to write; a Checkpoint once that is written; a Waiting, Finding or Failed to tell of
+sync.raise_failures()
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from tap_connector_logs.api.client import Client
+from tap_connector_logs.api.rate_limiter import BudgetSpentError
+from tap_connector_logs.errors import ConnectorsFailedError, TapError
+from tap_connector_logs.instants import SECOND
+from tap_connector_logs.progress import shown
+from tap_connector_logs.reading.connector import Bounds
+from tap_connector_logs.reading.findings import Failed, Finding
+from tap_connector_logs.reading.interval_reader import Page
+from tap_connector_logs.reading.scheduler import Scheduler
+from tap_connector_logs.reading.workers import Waiting, call, pages
+from tap_connector_logs.records import connector_record, log_records, usable_identifier
+from tap_connector_logs.redaction import redact
+from tap_connector_logs.settings import CONNECTOR_IDENTIFIER, Settings
+from tap_connector_logs.state import STREAM, Bookmarks
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records to write.
+
+    Attributes:
+        stream: The stream.
+        records: The records, each with a value for every column of the stream.
+    """
+
+    stream: str
+    records: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A place to go on from, once all batches before it are written.
+
+    Attributes:
+        stream: The stream.
+        state: The state of the stream, which the reading goes on to change: to keep it means to copy it.
+    """
+
+    stream: str
+    state: dict[str, Any]
+
+
+Event = Batch | Checkpoint | Waiting | Finding | Failed
+
+
+class Sync:
+    """One run.
+
+    Attributes:
+        settings: What to read, and how.
+        state: The state of the stream `connector_logs`, as far as batches have been written.
+        client: Whom to ask.
+        scheduler: The plan of the reading of logs, once that has begun.
+        ended_by: What ended the reading before its end.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        state: dict[str, Any],
+        *,
+        deferred: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Begin a run; nothing is sent yet.
+
+        Args:
+            settings: What to read, and how.
+            state: The state of the stream `connector_logs`, as the last run left it.
+            deferred: Gives a context that no signal ends: in it a batch is yielded, and taken into the state.
+
+        Raises:
+            InputError: If the state can't be used.
+        """
+        self.settings = settings
+        self.state = state
+        self.client = Client(settings)
+        self.scheduler: Scheduler | None = None
+        self.ended_by: TapError | None = None
+        self._bookmarks = Bookmarks(state)
+        self._deferred = deferred
+        self._began = time.monotonic()
+        self._connectors: list[dict[str, Any]] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._began
+
+    def read(self, stream: str) -> Iterator[Event]:
+        """Read a stream. To ask for the next event means that a batch is written.
+
+        What ends the run before its end is kept for `raise_failures`, so that a front can close its streams.
+
+        Args:
+            stream: Its name.
+        """
+        if self.ended_by is not None:
+            return
+        try:
+            yield from self._read_logs() if stream == STREAM else self._read_connectors(stream)
+        except TapError as error:
+            self.ended_by = error
+        except BudgetSpentError:
+            logger.info("max_requests is used up before the list of connectors has come.")
+        if stream == STREAM:
+            yield Checkpoint(stream, self.state)
+
+    def raise_failures(self) -> None:
+        """Raise what left anything unread.
+
+        Raises:
+            TapError: If anything is left unread that should have been read, as `on_connector_error` has it.
+        """
+        if self.ended_by is not None:
+            raise self.ended_by
+        if self.scheduler is None or not (failures := self.scheduler.failures):
+            return
+        error = ConnectorsFailedError(failures, of=self.scheduler.connectors)
+        if self.settings.on_connector_error == "fail" or len(failures) == self.scheduler.connectors:
+            raise error
+        logger.warning("%s The run ends well all the same, as on_connector_error is %r.", error, "warn")
+
+    def _read_connectors(self, stream: str) -> Iterator[Event]:
+        connectors = yield from self._list_connectors()
+        team_id = self.settings.team_id
+        yield Batch(stream, [connector_record(connector, team_id=team_id) for connector in connectors])
+
+    def _read_logs(self) -> Iterator[Event]:
+        settings, bookmarks = self.settings, self._bookmarks
+        names = bookmarks.in_turn(settings.team_id, (yield from self._connector_identifiers()))
+        backlogs = {name: bookmarks.load(settings.team_id, name) for name in names}
+        self.scheduler = scheduler = Scheduler(bounds(settings), backlogs)
+        try:
+            with shown(scheduler, self.client):
+                for event in pages(scheduler, self.client, concurrency=settings.concurrency):
+                    if not isinstance(event, Page):
+                        yield event
+                        continue
+                    # It is written whole, or not at all as far as the state can tell.
+                    with self._deferred():
+                        name = event.connector_identifier
+                        yield Batch(STREAM, self._records(event))
+                        backlogs[name].commit(event.commit)
+                        bookmarks.save(settings.team_id, name, backlogs[name])
+                        yield Checkpoint(STREAM, self.state)
+        finally:
+            bookmarks.arrange(settings.team_id, names, scheduler.begun)
+
+    def _records(self, page: Page) -> list[dict[str, Any]]:
+        records = log_records(
+            page.entries,
+            page.moments,
+            team_id=self.settings.team_id,
+            connector_identifier=page.connector_identifier,
+        )
+        if self.settings.redact_query:
+            redact(records, self.settings.redact_query)
+        return records
+
+    def _connector_identifiers(self) -> Generator[Waiting, None, Sequence[str]]:
+        """Return the connectors to read logs of: those of the settings, or all of the team."""
+        if self.settings.connector_identifiers is not None:
+            return self.settings.connector_identifiers
+        connectors = yield from self._list_connectors()
+        listed = dict.fromkeys(usable_identifier(found.get("connector_identifier")) or "" for found in connectors)
+        usable = tuple(name for name in listed if re.fullmatch(CONNECTOR_IDENTIFIER, name))
+        if not usable:
+            logger.warning("Team %d has no connector that the credential may see.", self.settings.team_id)
+        if len(usable) < len(listed):
+            logger.warning(
+                "%d listed connectors have no usable identifier; their logs can't be read.",
+                len(listed) - len(usable),
+            )
+        return usable
+
+    def _list_connectors(self) -> Generator[Waiting, None, list[dict[str, Any]]]:
+        """Return the connectors of the team, as the API lists them, asked for once."""
+        if self._connectors is None:
+            self._connectors = (yield from call(self.client, self.client.list_connectors)).entries
+        return self._connectors
+
+
+def bounds(settings: Settings) -> Bounds:
+    """Return what the reading needs of the settings."""
+    return Bounds(settings.start, settings.end, settings.lookback_seconds * SECOND, settings.page_size)
+
+
+def tell(event: Event) -> None:
+    """Write to the log what an event tells people, if anything."""
+    match event:
+        case Failed(is_final=True):
+            logger.error("%s", event)
+        case Failed() | Finding():
+            logger.warning("%s", event)
