@@ -31,10 +31,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:
 	@echo "make demo          run the real Meltano job against a simulated API, and make a report of what the logs tell"
-	@echo "make report        build the models of examples/dbt and write the health report, output/report.html"
+	@echo "make report        build the models of health/dbt and write the health report, output/report.html"
 	@echo "make test          check style and types, and run all tests but those below"
-	@echo "make test-airflow  run the DAG of examples/airflow under a real Airflow, in ten minutes"
-	@echo "make test-dbt      build the models of examples/dbt in two databases, and test them and the report"
+	@echo "make test-airflow  run the DAG of deploy/airflow under a real Airflow, in ten minutes"
+	@echo "make test-dbt      build the models of health/dbt in two databases, and test them and the report"
 	@echo "make test-docs     run each command of the documents, in ten minutes"
 	@echo "make test-long     the same tests with more kills and more examples, in a quarter of an hour"
 	@echo "make test-report   look at the report in a browser, which must be there"
@@ -42,7 +42,7 @@ help:
 	@echo "make lint          check style, types and workflows"
 	@echo "make docs          make the site of docs/"
 	@echo "make loaders       try all loaders out and write docs/loaders.md, in half an hour"
-	@echo "make bench         compare the tap with its peers and write benchmarks/RESULTS.md, in about an hour"
+	@echo "make bench         compare the tap with its peers and write tools/benchmarks/RESULTS.md, in about an hour"
 	@echo "make screenshot    take pictures of the demo's report for the README"
 	@echo "make package       build the distributions into dist/"
 	@echo "make audit         look the locked packages up among known vulnerabilities"
@@ -54,13 +54,13 @@ help:
 install: .venv/.installed .meltano/.installed
 
 demo: install
-	@.venv/bin/python -m demo
+	@.venv/bin/python -m tools.demo
 
 report: install
 	@.venv-meltano/bin/meltano run report
 
 screenshot: demo
-	@.venv/bin/python -m report.screenshot
+	@.venv/bin/python -m tools.demo.screenshot
 
 lint: .venv/.installed
 	.venv/bin/python -m ruff check
@@ -73,7 +73,7 @@ lint: .venv/.installed
 
 # Large, and of no use where the system has a PostgreSQL of its own.
 postgres: .venv/.installed
-	@.venv/bin/python tests/postgres.py >/dev/null 2>&1 || .venv/bin/$(INSTALL) requirements/postgres.txt
+	@.venv/bin/python -m tools.postgres >/dev/null 2>&1 || .venv/bin/$(INSTALL) requirements/postgres.txt
 
 # What needs no more than the tap goes on while Meltano and its plugins are installed.
 test: .venv/.installed
@@ -96,7 +96,7 @@ test-dbt: install postgres
 
 # The browser is the system's; what drives it is large, and of no use but here.
 test-report: install
-	@.venv/bin/python -m report.browser >/dev/null
+	@.venv/bin/python -m tools.browser >/dev/null
 	@.venv/bin/$(INSTALL) requirements/browser.txt
 	.venv/bin/python -m pytest -m browser
 
@@ -139,15 +139,15 @@ lock: .venv/.installed
 
 # All of it, or with BENCH="--rounds 1 --only a,c" some.
 bench: .venv/.installed
-	.venv/bin/python -m benchmarks $(BENCH)
+	.venv/bin/python -m tools.benchmarks $(BENCH)
 
 # All of them, or with LOADERS="--only target-jsonl,target-csv" some.
 loaders: .venv/.installed postgres
-	.venv/bin/python -m loaders --jobs $(JOBS) $(LOADERS)
+	.venv/bin/python -m tools.loaders --jobs $(JOBS) $(LOADERS)
 
 clean:
 	rm -rf dist .venv .venv-* .meltano/.installed .meltano/extractors .meltano/loaders .meltano/utilities .meltano/run output/demo
-	rm -rf .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/_build examples/dbt/logs examples/dbt/target
+	rm -rf .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/_build health/dbt/logs health/dbt/target
 
 .venv/.installed: requirements/dev.txt requirements/pip.txt pyproject.toml
 	@echo "Installing the tap and its tools into .venv ..."

@@ -14,13 +14,14 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import ProxyHandler, Request, build_opener
 
-from demo.meltano import REPOSITORY, stop_group
-from tests.postgres import free_port
+from tools.demo.meltano import stop_group
+from tools.paths import ROOT
+from tools.postgres import free_port
 
 T = TypeVar("T")
 
-AIRFLOW = REPOSITORY / ".venv-airflow" / "bin" / "airflow"
-DAGS = REPOSITORY / "examples" / "airflow" / "dags"
+AIRFLOW = ROOT / ".venv-airflow" / "bin" / "airflow"
+DAGS = ROOT / "deploy" / "airflow" / "dags"
 
 _PARTS = (("api-server",), ("scheduler", "--skip-serve-logs"), ("dag-processor",))
 _SECONDS_TO_START = 120

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import trustme
 
-from simulator.process import Simulator
 from tests.tap_process import Run, RunTap, run_tap, settings_for
+from tools.simulator.process import Simulator
 
 LONGEST = (
     *("test_whole_runs.py", "test_faults.py", "test_demo.py", "test_meltano.py", "test_strange_servers.py"),

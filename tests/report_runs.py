@@ -12,9 +12,9 @@ from typing import Any
 
 import duckdb
 
-from demo.meltano import REPOSITORY
+from tools.paths import ROOT
 
-PYTHON = REPOSITORY / ".meltano" / "utilities" / "report" / "venv" / "bin" / "python"
+PYTHON = ROOT / ".meltano" / "utilities" / "report" / "venv" / "bin" / "python"
 
 DEFAULTS = {
     "REPORT_DATABASE": "duckdb",
@@ -40,9 +40,9 @@ def run_report(folder: Path, **settings: str) -> subprocess.CompletedProcess[str
     foreign = ("DBT_", "PG", "REPORT_", "TARGET_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return subprocess.run(
-        [PYTHON, "-m", "report"],
+        [PYTHON, "-m", "health.report"],
         cwd=folder,
-        env=environment | {"PYTHONPATH": str(REPOSITORY)} | DEFAULTS | settings,
+        env=environment | {"PYTHONPATH": str(ROOT)} | DEFAULTS | settings,
         capture_output=True,
         text=True,
         timeout=300,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
-from simulator.process import Simulator
+from tools.simulator.process import Simulator
 
 SHORTEST_PIECE = 10
 """Characters of a credential that may not be found anywhere in a row."""

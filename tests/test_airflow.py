@@ -1,4 +1,4 @@
-"""The DAG of `examples/airflow` under a real Airflow, with real Meltano, PostgreSQL and dbt, from the simulator."""
+"""The DAG of `deploy/airflow` under a real Airflow, with real Meltano, PostgreSQL and dbt, from the simulator."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import psycopg
 import pytest
 from connector_groups.groups import Group, group_of
 
-from demo.meltano import MELTANO, Project
-from simulator.process import Simulator
 from tests.airflow import Airflow, airflow, wait
-from tests.postgres import USER, postgres
+from tools.demo.meltano import MELTANO, Project
+from tools.postgres import USER, postgres
+from tools.simulator.process import Simulator
 
 DAG = "connector_logs"
 PIPELINE = "dev:tap-connector-logs-to-target-postgres"

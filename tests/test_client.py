@@ -22,8 +22,6 @@ from typing import Any, get_args
 
 import pytest
 
-from simulator.process import Simulator
-from simulator.switches import FaultKind
 from tap_connector_logs.api.client import MAX_TRIES, Client
 from tap_connector_logs.api.page_sizes import PageSizes
 from tap_connector_logs.errors import (
@@ -52,6 +50,8 @@ from tests.raw_server import (
     send,
     zeros_in_gzip,
 )
+from tools.simulator.process import Simulator
+from tools.simulator.switches import FaultKind
 
 CREDENTIAL = "canary-c0ffee"
 LOGS = [{"id": "123-foo", "log_time": "2025-01-01T00:00:00Z"}]

@@ -11,10 +11,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from demo.meltano import REPOSITORY, check_installation
-from simulator.process import Simulator
-from tests.postgres import USER, postgres
 from tests.test_documents import PAGES
+from tools.demo.meltano import check_installation
+from tools.paths import ROOT
+from tools.postgres import USER, postgres
+from tools.simulator.process import Simulator
 
 # These run the tests, this one among them, or for the better part of an hour.
 RUN_BY_THEMSELVES = re.compile(r"^make (?:test\S*|loaders|bench)\b.*$", re.MULTILINE)
@@ -31,19 +32,19 @@ def check_out(folder: Path) -> None:
     """Make a checkout as the README leaves it: with what is installed, and with nothing that is a user's."""
     check_installation()
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.run(listed, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.splitlines():
+    for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(REPOSITORY / name, target)  # with its time, by which make knows what is up to date
-    for environment in REPOSITORY.glob(".venv*"):
+        shutil.copy2(ROOT / name, target)  # with its time, by which make knows what is up to date
+    for environment in ROOT.glob(".venv*"):
         (folder / environment.name).symlink_to(environment)
     (folder / ".meltano").mkdir()
     for name in ("extractors", "loaders", "utilities", ".installed"):
-        (folder / ".meltano" / name).symlink_to(REPOSITORY / ".meltano" / name)
+        (folder / ".meltano" / name).symlink_to(ROOT / ".meltano" / name)
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if commands_of(page)], ids=lambda path: str(path.relative_to(REPOSITORY))
+    "page", [page for page in PAGES if commands_of(page)], ids=lambda path: str(path.relative_to(ROOT))
 )
 def test_the_commands_of_a_page_work(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_out(tmp_path / "checkout")

@@ -1,4 +1,4 @@
-"""Groups of connectors and the moving of their states, as the DAG of `examples/airflow` has them, without Airflow."""
+"""Groups of connectors and the moving of their states, as the DAG of `deploy/airflow` has them, without Airflow."""
 
 from __future__ import annotations
 

@@ -21,10 +21,10 @@ from singer_sdk.plugin_base import PluginBase
 from singer_sdk.testing import SuiteConfig, TapTestRunner, get_tap_test_class
 from syrupy.assertion import SnapshotAssertion
 
-from simulator.process import Simulator
 from tap_connector_logs.singer.streams import ConnectorLogsStream, ConnectorsStream
 from tap_connector_logs.singer.tap import TapConnectorLogs
 from tests.tap_process import Run, held, run_tap, settings_for
+from tools.simulator.process import Simulator
 
 COLUMNS = [
     "team_id",

@@ -1,4 +1,4 @@
-"""The dbt project of `examples/dbt`, built by the real dbt on what real Meltano jobs have loaded into two databases."""
+"""The dbt project of `health/dbt`, built by the real dbt on what real Meltano jobs have loaded into two databases."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ import psycopg
 import pytest
 import yaml
 
-from demo.meltano import REPOSITORY, Project
-from simulator.process import Simulator
-from tests.postgres import USER, postgres
+from tools.demo.meltano import Project
+from tools.paths import ROOT
+from tools.postgres import USER, postgres
+from tools.simulator.process import Simulator
 
-DBT = REPOSITORY / ".meltano" / "utilities" / "report" / "venv" / "bin" / "dbt"
-PROJECT = REPOSITORY / "examples" / "dbt"
+DBT = ROOT / ".meltano" / "utilities" / "report" / "venv" / "bin" / "dbt"
+PROJECT = ROOT / "health" / "dbt"
 SCHEMA = "connector_health"
 
 # The models, and what their rows are sorted by here: databases don't agree on the order of text.

@@ -10,8 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from demo.meltano import REPOSITORY
-from demo.tables import Run, connectors_table, runs_table
+from tools.demo.tables import Run, connectors_table, runs_table
+from tools.paths import ROOT
 
 LOGS = """
 CREATE SCHEMA tap_connector_logs;
@@ -35,9 +35,9 @@ INSERT INTO tap_connector_logs.connector_logs VALUES
 @pytest.mark.timeout(400)  # Meltano three times and dbt, on a machine that may be busy
 def test_the_demo_shows_two_runs_of_the_real_job() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "demo"], cwd=REPOSITORY, capture_output=True, text=True, timeout=380, check=False
+        [sys.executable, "-m", "tools.demo"], cwd=ROOT, capture_output=True, text=True, timeout=380, check=False
     )
-    page = (REPOSITORY / "output" / "demo" / "report.html").read_text(encoding="utf-8")
+    page = (ROOT / "output" / "demo" / "report.html").read_text(encoding="utf-8")
 
     assert (done.returncode, done.stderr) == (0, "")
     for name in ("Shop orders", "CRM contacts", "Ad network", "Review site", "Warehouse stock", "Newsletter events"):

@@ -11,22 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.environments import REPOSITORY
-from documents.pages import DOCS, pages
-from documents.parts import with_parts
-from documents.reference import example_state
 from tap_connector_logs import errors
+from tools.page_parts import with_parts
+from tools.paths import ROOT
+from tools.reference_pages.pages import DOCS, pages
+from tools.reference_pages.reference import example_state
 
 PAGES = sorted(
     path
-    for path in REPOSITORY.rglob("*.md")
-    if not any(part.startswith((".", "_")) for part in path.relative_to(REPOSITORY).parts[:-1])
+    for path in ROOT.rglob("*.md")
+    if not any(part.startswith((".", "_")) for part in path.relative_to(ROOT).parts[:-1])
 )
 
 
 def test_what_is_made_of_the_code_is_up_to_date() -> None:
     for path, text in pages().items():
-        assert path.read_text(encoding="utf-8") == text, f"run `python -m documents` for {path.name}"
+        assert path.read_text(encoding="utf-8") == text, f"run `python -m tools.reference_pages` for {path.name}"
 
 
 def test_a_part_needs_one_place() -> None:
@@ -49,9 +49,9 @@ def test_each_field_of_the_state_is_explained() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == fields
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_each_target_of_make_that_a_page_names_is_there(page: Path) -> None:
-    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.findall(r"^([\w./%-]+):(?!=)", makefile, re.MULTILINE)
     code = re.findall(r"```sh\n(.*?)```|`(make [^`]+)`", page.read_text(encoding="utf-8"), re.DOTALL)
     named = [words for block, inline in code for words in re.findall(r"\bmake ([^#\n]+)", block or inline)]

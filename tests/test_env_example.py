@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
-from benchmarks.environments import REPOSITORY
-from documents.hub_entry import about
 from tap_connector_logs.settings import ENV_PREFIX, parse_settings, settings_from_environment
+from tools.paths import ROOT
+from tools.reference_pages.hub_entry import about
 
-PATH = REPOSITORY / ".env.example"
+PATH = ROOT / ".env.example"
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from simulator.process import Simulator
-from simulator.simulation import KEY_WITHOUT_SCOPE
-from simulator.switches import FaultKind
 from tap_connector_logs.errors import ConnectorsFailedError, ServerError
 from tests.tap_process import Run, RunTap, command, held, run_tap, settings_for
+from tools.simulator.process import Simulator
+from tools.simulator.simulation import KEY_WITHOUT_SCOPE
+from tools.simulator.switches import FaultKind
 
 BOTH = ["U0001", "U0002"]
 

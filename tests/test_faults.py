@@ -23,8 +23,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from simulator.process import Simulator
-from simulator.simulation import KEY_WITHOUT_SCOPE
 from tap_connector_logs.api.client import MAX_TRIES
 from tests.raw_server import (
     Behaviour,
@@ -41,6 +39,8 @@ from tests.raw_server import (
     zeros_in_gzip,
 )
 from tests.tap_process import Run, RunTap, held, run_tap, settings_for
+from tools.simulator.process import Simulator
+from tools.simulator.simulation import KEY_WITHOUT_SCOPE
 
 CANARY = "c4nary/+ '\"%&=\\key"  # it looks different in every way of quoting
 LOGS = [{"id": f"log-{number}", "log_time": f"2026-01-01T00:00:0{9 - number}Z"} for number in range(4)]

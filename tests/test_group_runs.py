@@ -1,4 +1,4 @@
-"""What the DAG of `examples/airflow` has Meltano do, without Airflow: how a run that is told to stop ends."""
+"""What the DAG of `deploy/airflow` has Meltano do, without Airflow: how a run that is told to stop ends."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from connector_groups.groups import Work
 
-from demo.meltano import MELTANO, REPOSITORY, Project
-from simulator.process import Simulator
+from tools.demo.meltano import MELTANO, Project
+from tools.paths import ROOT
+from tools.simulator.process import Simulator
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
@@ -38,7 +39,7 @@ def load(project: Project, connector: str) -> subprocess.Popen[str]:
     """Begin to load a group as an Airflow task does, in a process of its own."""
     work = Work(number=1, of=1, connectors=[connector], requests_per_second=5)
     variables = {
-        "PYTHONPATH": str(REPOSITORY / "examples" / "airflow" / "dags"),
+        "PYTHONPATH": str(ROOT / "deploy" / "airflow" / "dags"),
         "TMPDIR": str(project.folder.parent / "temporary"),
     }
     return subprocess.Popen(

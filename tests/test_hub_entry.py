@@ -10,11 +10,12 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from demo.meltano import MELTANO, REPOSITORY, check_installation
-from documents.hub_entry import HUB_METADATA, about
 from tap_connector_logs.settings import parse_settings
+from tools.demo.meltano import MELTANO, check_installation
+from tools.paths import ROOT
+from tools.reference_pages.hub_entry import HUB_METADATA, about
 
-ENTRY: dict[str, Any] = yaml.safe_load((REPOSITORY / "plugin.yaml").read_text(encoding="utf-8"))
+ENTRY: dict[str, Any] = yaml.safe_load((ROOT / "plugin.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_each_of_its_groups_of_settings_suffices() -> None:
 
 
 def test_meltano_yml_defines_the_plugin_likewise() -> None:
-    project = yaml.safe_load((REPOSITORY / "meltano.yml").read_text(encoding="utf-8"))
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
     (extractor,) = project["plugins"]["extractors"]
     local = {"pip_url": "-e .", "log_parser": "singer-sdk"}
 
@@ -69,9 +70,7 @@ def test_meltano_adds_it_and_learns_its_settings(tmp_path: Path) -> None:
         return done.stdout
 
     (tmp_path / "meltano.yml").write_text("project_id: hub-entry\nsend_anonymous_usage_stats: false\n")
-    meltano(
-        "add", "--no-install", "--plugin-type=extractor", "--from-ref", f"{REPOSITORY / 'plugin.yaml'}", ENTRY["name"]
-    )
+    meltano("add", "--no-install", "--plugin-type=extractor", "--from-ref", f"{ROOT / 'plugin.yaml'}", ENTRY["name"])
     told = meltano("config", "list", ENTRY["name"], "--all")
 
     for setting in about()["settings"]["properties"].values():

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from simulator.process import Simulator
 from tests.long import IS_LONG
 from tests.tap_process import Run, assert_tells_no_secret, command, held, run_tap, settings_for
+from tools.simulator.process import Simulator
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 

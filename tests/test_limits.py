@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from simulator.process import Simulator
 from tests.tap_process import RunTap, held, run_tap, settings_for
+from tools.simulator.process import Simulator
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,12 @@ import psycopg
 import pytest
 import yaml
 
-from benchmarks.environments import REPOSITORY, Environments
-from loaders import trial
-from loaders.awkward import awkward_logs
-from loaders.catalog import LEFT_OUT, LOADERS
-from loaders.comparison import Change, Key, Row, Tally, changes, tally
-from loaders.destinations import (
+from tools.environments import Environments
+from tools.loaders import trial
+from tools.loaders.awkward import awkward_logs
+from tools.loaders.catalog import LEFT_OUT, LOADERS
+from tools.loaders.comparison import Change, Key, Row, Tally, changes, tally
+from tools.loaders.destinations import (
     Place,
     Reader,
     csv_files,
@@ -34,10 +34,11 @@ from loaders.destinations import (
     singer_lines,
     sqlite,
 )
-from loaders.loader import Loader
-from loaders.page import is_right, is_whole, plugin, read_results
-from loaders.trial import Result, TrialError
-from tests.postgres import USER, postgres
+from tools.loaders.loader import Loader
+from tools.loaders.page import is_right, is_whole, plugin, read_results
+from tools.loaders.trial import Result, TrialError
+from tools.paths import ROOT
+from tools.postgres import USER, postgres
 
 SENT: dict[Key, Row] = {
     ("A", "1"): {"id": "1", "log_time": "2026-01-01T10:00:00.000001Z", "status": 200, "request": "é🚀", "extra": None},
@@ -283,7 +284,7 @@ def test_what_isnt_right_has_a_way_out_and_what_is_right_needs_none() -> None:
 
 @pytest.mark.parametrize("name", ["target-duckdb", "target-jsonl", "target-postgres"])
 def test_meltano_yml_has_loaders_that_were_found_to_keep_all_logs(name: str) -> None:
-    project = yaml.safe_load((REPOSITORY / "meltano.yml").read_text(encoding="utf-8"))
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
     (used,) = [loader for loader in project["plugins"]["loaders"] if loader["name"] == name]
     results = read_results()
 

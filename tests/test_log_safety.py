@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.logging import StructuredFormatter
 
-from simulator.process import Simulator
 from tap_connector_logs.log_safety import LineFormatter, _Secrets, install, register_secret, sanitize
 from tests.raw_server import RawServer, answer
 from tests.tap_process import Run, RunTap, run_tap
+from tools.simulator.process import Simulator
 
 SECRET = "s3cr+t/ké'y\"=&\\ of mine"  # nothing in it looks the same once it is quoted
 

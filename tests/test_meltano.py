@@ -16,9 +16,10 @@ import pytest
 import yaml
 from jsonschema.validators import validator_for
 
-from demo.meltano import MELTANO, REPOSITORY, MeltanoError, Project, check_installation
-from simulator.process import Simulator
-from tests.postgres import USER, postgres
+from tools.demo.meltano import MELTANO, MeltanoError, Project, check_installation
+from tools.paths import ROOT
+from tools.postgres import USER, postgres
+from tools.simulator.process import Simulator
 
 COLUMNS = ("connector_identifier", "id", "log_time", "status", "event", "request", "duration_ms", "request_id")
 QUERY = f"SELECT {', '.join(COLUMNS)} FROM tap_connector_logs.connector_logs"
@@ -157,7 +158,7 @@ def test_settings_of_each_kind_reach_the_tap(tmp_path: Path, simulator: Simulato
 
 
 def test_the_report_looks_where_the_loaders_write() -> None:
-    project = yaml.safe_load((REPOSITORY / "meltano.yml").read_text(encoding="utf-8"))
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
     (prod,) = (environment for environment in project["environments"] if environment["name"] == "prod")
     for plugins in (project["plugins"], prod["config"]["plugins"]):
         (report,) = plugins["utilities"]
@@ -172,10 +173,10 @@ def test_the_report_looks_where_the_loaders_write() -> None:
 
 
 def test_dbt_has_the_defaults_of_the_report() -> None:
-    (report,) = yaml.safe_load((REPOSITORY / "meltano.yml").read_text(encoding="utf-8"))["plugins"]["utilities"]
+    (report,) = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))["plugins"]["utilities"]
     settings = {setting["name"] for setting in report["settings"]}
     config = {name: str(value) for name, value in report["config"].items()}
-    profiles = (REPOSITORY / "examples" / "dbt" / "profiles.yml").read_text(encoding="utf-8")
+    profiles = (ROOT / "health" / "dbt" / "profiles.yml").read_text(encoding="utf-8")
     found = re.findall(r"env_var\('(?:REPORT|TARGET)_(\w+)', '(.*?)'\)", profiles)
     defaults = dict(found)
 
@@ -189,4 +190,4 @@ def test_meltano_yml_follows_the_schema_of_meltano() -> None:
     (path,) = MELTANO.parent.parent.glob("lib/python3.*/site-packages/meltano/schemas/meltano.schema.json")
     schema = json.loads(path.read_text(encoding="utf-8"))
 
-    validator_for(schema)(schema).validate(yaml.safe_load((REPOSITORY / "meltano.yml").read_text(encoding="utf-8")))
+    validator_for(schema)(schema).validate(yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8")))

@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 from singer_sdk.singerlib.messages import StateMessage
 
-from simulator.process import Simulator
 from tap_connector_logs.errors import Interrupted, OutputError
 from tap_connector_logs.singer.messages import MessageWriter
 from tap_connector_logs.singer.streams import ConnectorLogsStream
 from tap_connector_logs.singer.tap import TapConnectorLogs
 from tests.tap_process import RunTap, command, run_tap, settings_for
+from tools.simulator.process import Simulator
 
 
 def test_the_state_is_at_most_a_tenth_of_the_output(tmp_path: Path) -> None:

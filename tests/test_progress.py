@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from simulator.process import Simulator
 from tap_connector_logs import progress
 from tap_connector_logs.api.client import Client
 from tap_connector_logs.reading.backlog import Backlog
@@ -26,6 +25,7 @@ from tap_connector_logs.reading.scheduler import Scheduler
 from tap_connector_logs.sync import bounds
 from tests.model import settings
 from tests.tap_process import command, settings_for
+from tools.simulator.process import Simulator
 
 
 @pytest.fixture(scope="module")

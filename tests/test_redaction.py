@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.process import Simulator
 from tap_connector_logs.redaction import ALL, redact, redact_query
 from tests.tap_process import RunTap
+from tools.simulator.process import Simulator
 
 # Each request, with all values replaced, and with those of `code` and `token` alone.
 REQUESTS = {

@@ -13,9 +13,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from demo.meltano import Project
-from report.browser import find_browser
-from simulator.process import Simulator
+from tools.browser import find_browser
+from tools.demo.meltano import Project
+from tools.simulator.process import Simulator
 
 # Meltano and dbt take their time, and the machine may be busy.
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]

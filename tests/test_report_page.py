@@ -13,10 +13,10 @@ import duckdb
 import psycopg
 import pytest
 
-from demo.meltano import Project
-from simulator.process import Simulator
-from tests.postgres import USER, postgres
 from tests.report_runs import Page, load, read_page, run_report
+from tools.demo.meltano import Project
+from tools.postgres import USER, postgres
+from tools.simulator.process import Simulator
 
 # dbt takes its time, and the machine may be busy.
 pytestmark = [pytest.mark.dbt, pytest.mark.timeout(400)]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+from tools.paths import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GROUPS = PROJECT["dependency-groups"]
 
 # The lists of packages, and what each is made of.
@@ -31,7 +31,7 @@ LISTS = {
 
 def locked(name: str) -> list[Requirement]:
     """Return the packages of a list, each of which must have hashes."""
-    text = (REPOSITORY / "requirements" / f"{name}.txt").read_text().replace("\\\n", " ")
+    text = (ROOT / "requirements" / f"{name}.txt").read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
     assert all(re.search(r" --hash=sha256:[0-9a-f]{64}", line) for line in lines)
     return [Requirement(line.split(" --hash")[0]) for line in lines]
@@ -46,7 +46,7 @@ def asked(entries: list[str | dict[str, str]]) -> list[Requirement]:
 
 
 def test_each_list_of_packages_is_one_that_is_made() -> None:
-    assert sorted(path.stem for path in (REPOSITORY / "requirements").iterdir()) == sorted(LISTS)
+    assert sorted(path.stem for path in (ROOT / "requirements").iterdir()) == sorted(LISTS)
 
 
 @pytest.mark.parametrize("name", LISTS)

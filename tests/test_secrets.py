@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from simulator.process import Simulator
 from tests.raw_server import RawServer, answer, send
 from tests.tap_process import assert_tells_no_secret, run_tap, settings_for
+from tools.simulator.process import Simulator
 
 CANARY = "c4nary/+ '\"%&=\\key"
 DEBUG = {"TAP_CONNECTOR_LOGS_LOGLEVEL": "DEBUG"}

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from simulator.process import Simulator
 from tests.raw_server import Behaviour, Connection, RawServer, answer
 from tests.tap_process import Run, held, run_tap, run_tap_until, settings_for
+from tools.simulator.process import Simulator
 
 RunOn = Callable[..., Run]
 """Runs the tap against a simulator of one's own: `run_on(simulator, state=…, page_size=…)`."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from simulator.process import Simulator
 from tap_connector_logs.reading.workers import MAX_PAGES_AHEAD
 from tests.tap_process import RunTap, held, run_tap, run_tap_until, settings_for
+from tools.simulator.process import Simulator
 
 FORMS = ("offset", "naive", "space", "seconds", "millis", "nanos")
 READINGS = tuple(itertools.product(("exclusive", "inclusive"), ("us", "ms", "s")))

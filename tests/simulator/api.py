@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from simulator.process import Simulator
+from tools.simulator.process import Simulator
 
 
 class Api:

@@ -11,8 +11,8 @@ from supermetrics.exceptions import (
     SupermetricsNotFoundError,
 )
 
-from simulator.process import Simulator
 from tests.simulator.api import Api
+from tools.simulator.process import Simulator
 
 
 @pytest.fixture

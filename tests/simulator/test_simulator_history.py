@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.fleets import DEMO_FLEET, uniform_fleet
-from simulator.history import LATEST_ARRIVAL, History, Log, Profile
-from simulator.instants import DAY, SECOND
+from tools.simulator.fleets import DEMO_FLEET, uniform_fleet
+from tools.simulator.history import LATEST_ARRIVAL, History, Log, Profile
+from tools.simulator.instants import DAY, SECOND
 
 HOUR = 3600 * SECOND
 MONTH = 30 * DAY

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 import requests
 
-from simulator.process import Simulator
-from simulator.switches import FaultKind, Switches
 from tests.simulator.api import Api
+from tools.simulator.process import Simulator
+from tools.simulator.switches import FaultKind, Switches
 
-COMMAND = [sys.executable, "-m", "simulator", "--fleet=uniform", "--logs=10"]
+COMMAND = [sys.executable, "-m", "tools.simulator", "--fleet=uniform", "--logs=10"]
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
@@ -71,7 +71,7 @@ def test_wrong_options_are_told_at_the_start(capfd: pytest.CaptureFixture[str]) 
 
 
 def test_help_tells_of_every_switch() -> None:
-    command = [sys.executable, "-m", "simulator", "--help"]
+    command = [sys.executable, "-m", "tools.simulator", "--help"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     usual = json.loads(msgspec.json.encode(Switches()))
     switches = re.findall(r"^  (\w+) = (.+)\n      (\S.+)$", told, re.MULTILINE)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import requests
 
-from simulator.instants import FORMS, read_log_time
-from simulator.process import Simulator
 from tests.simulator.api import Api
+from tools.simulator.instants import FORMS, read_log_time
+from tools.simulator.process import Simulator
 
 EDGES = [
     "2026-01-31T12:00:00.000000Z",
