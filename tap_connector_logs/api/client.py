@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -185,14 +185,14 @@ class Client:
     def _get(self, request: _Request) -> Response:
         """Make a request, as often as it takes."""
         get = backoff.on_exception(
-            _waits,
+            backoff.runtime,
             TapError,
-            max_tries=MAX_TRIES,
+            value=partial(self._seconds_to_wait, request),
             jitter=None,
+            max_tries=MAX_TRIES,
             giveup=partial(self._is_final, request),
             on_backoff=partial(self._note_retry, request),
             logger=None,
-            longest=min(_MAX_BACKOFF_SECONDS, self._longest_wait),
         )(self._get_once)
         return get(request)
 
@@ -226,6 +226,12 @@ class Client:
             return True
         return isinstance(error, TooLargeError) and request.limit <= 1
 
+    def _seconds_to_wait(self, request: _Request, error: TapError) -> float:
+        """Return what the API asks for, else exponentially more with each try, with full jitter."""
+        if error.retry_after is not None:
+            return error.retry_after
+        return backoff.full_jitter(min(2 ** (request.tries - 1), _MAX_BACKOFF_SECONDS, self._longest_wait))
+
     def _note_retry(self, request: _Request, details: Any) -> None:
         """Say why a request will be made again, and when. What the API asks of one request, it asks of all."""
         wait, error = details["wait"], details["exception"]
@@ -250,13 +256,3 @@ def _number(headers: Mapping[str, str], name: str) -> int | None:
     """Return a header that holds a whole number; None if it is missing or holds something else."""
     text = headers.get(name, "").strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
-
-
-def _waits(longest: float) -> Generator[float, Any, None]:
-    """Yield the seconds to wait: what the API asks for, else exponentially more, with full jitter."""
-    exponential = backoff.expo(max_value=longest)
-    next(exponential)
-    error = yield 0
-    while True:
-        asked = error.retry_after
-        error = yield backoff.full_jitter(next(exponential)) if asked is None else asked
