@@ -11,7 +11,7 @@ JOBS ?= 2
 SIDE_BY_SIDE := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Tests that have a target of their own.
-APART := airflow or browser or commands or dbt or long
+APART := airflow or browser or commands or dbt or long or python
 
 # Exact versions with their hashes, so that no new release can break or betray anything unseen.
 INSTALL := python -m pip install --quiet --require-hashes --requirement
@@ -26,7 +26,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH MELTANO_PROJECT_ROOT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo report screenshot docs lint postgres test test-airflow test-dbt test-docs test-long test-report \
+.PHONY: help install demo report screenshot docs lint postgres test test-airflow test-dbt test-docs test-long test-python test-report \
 	test-rules test-tap audit zizmor lock package bench loaders clean
 
 help:
@@ -37,6 +37,7 @@ help:
 	@echo "make test-dbt      build the models of health/dbt in two databases, and test them and the report"
 	@echo "make test-docs     run each command of the documents, in ten minutes"
 	@echo "make test-long     the same tests with more kills and more examples, in a quarter of an hour"
+	@echo "make test-python   run the examples of deploy/dlt and deploy/dagster, in two minutes"
 	@echo "make test-report   look at the report in a browser, which must be there"
 	@echo "make test-tap      test what needs neither Meltano nor DuckDB, for Pythons that those don't know yet"
 	@echo "make lint          check style, types and workflows"
@@ -107,6 +108,9 @@ test-docs: install docs postgres .venv-airflow/.installed
 test-airflow: install postgres .venv-airflow/.installed
 	.venv/bin/python -m pytest -m airflow
 
+test-python: .venv-dlt/.tap .venv-dagster/.tap
+	.venv/bin/python -m pytest -m python
+
 # What needs neither Meltano nor DuckDB nor dbt nor Airflow, for Pythons that those don't know yet.
 test-tap: .venv/.installed
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) $(addprefix --ignore tests/test_, $(addsuffix .py, \
@@ -128,6 +132,9 @@ package: .venv/.installed
 lock: .venv/.installed
 	@.venv/bin/$(INSTALL) requirements/lock.txt
 	$(COMPILE) --group dev --output-file requirements/dev.txt pyproject.toml
+	$(COMPILE) --constraint requirements/dev.txt --output-file requirements/tap.txt pyproject.toml
+	$(COMPILE) --group dlt --output-file requirements/dlt.txt pyproject.toml
+	$(COMPILE) --group dagster --output-file requirements/dagster.txt pyproject.toml
 	$(COMPILE) --group meltano --output-file requirements/meltano.txt
 	$(COMPILE) --group airflow --output-file requirements/airflow.txt
 	$(COMPILE) --group postgres --constraint requirements/dev.txt --output-file requirements/postgres.txt
@@ -164,6 +171,12 @@ clean:
 	@.venv/bin/python -m venv .venv-$*
 	@.venv-$*/bin/$(INSTALL) requirements/pip.txt
 	@.venv-$*/bin/$(INSTALL) requirements/$*.txt
+	@touch $@
+
+# Those in which the tap is a library.
+.PRECIOUS: .venv-%/.installed
+.venv-%/.tap: .venv-%/.installed pyproject.toml
+	@.venv-$*/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .meltano/.installed: meltano.yml pyproject.toml requirements/report.txt .venv-meltano/.installed

@@ -14,18 +14,22 @@ from tools.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GROUPS = PROJECT["dependency-groups"]
+TAP = PROJECT["project"]["dependencies"]
 
 # The lists of packages, and what each is made of.
 LISTS = {
     "airflow": GROUPS["airflow"],
     "browser": GROUPS["browser"],
-    "dev": [*PROJECT["project"]["dependencies"], *GROUPS["dev"]],
+    "dagster": [*TAP, *GROUPS["dagster"]],
+    "dev": [*TAP, *GROUPS["dev"]],
+    "dlt": [*TAP, *GROUPS["dlt"]],
     "docs": GROUPS["docs"],
     "lock": GROUPS["lock"],
     "meltano": GROUPS["meltano"],
     "pip": GROUPS["pip"],
     "postgres": GROUPS["postgres"],
     "report": GROUPS["report"],
+    "tap": TAP,
 }
 
 
