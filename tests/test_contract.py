@@ -298,6 +298,10 @@ def test_flattening_loses_nothing(simulator: Simulator, run: RunTap, depth: int)
 # What the tap replaces in the SDK
 
 
+KEYS_OF_A_BOOKMARK = {
+    "context", "replication_key", "replication_key_value", "newest", "backlog", "seams", "early", "begins", "behind"
+}  # fmt: skip
+
 SIGNATURES: dict[tuple[type, str], list[str]] = {
     (Tap, "_handle_termination"): ["self", "signum", "frame"],
     (Stream, "_write_starting_replication_value"): ["self", "context"],
@@ -332,6 +336,20 @@ def test_no_other_private_part_of_the_sdk_is_replaced() -> None:
         and any(name in vars(theirs) for theirs in {*Tap.__mro__, *Stream.__mro__})
     }
     assert replaced == {name for _, name in SIGNATURES}
+
+
+@pytest.mark.parametrize("maps", [{}, {"connector_logs": {"request": None}}])
+def test_the_sdk_keeps_no_books_of_its_own_in_the_state(run: RunTap, maps: dict[str, Any]) -> None:
+    first = run(page_size=20, stream_maps=maps)
+    second = run(state=first.state)
+    states = [message["value"] for message in first.messages + second.messages if message["type"] == "STATE"]
+    assert len(states) > 5
+    for state in states:
+        assert state.keys() == {"bookmarks"}
+        assert state["bookmarks"].keys() == {"connector_logs"}
+        stream = state["bookmarks"]["connector_logs"]
+        assert stream.keys() == {"version", "partitions"}
+        assert set().union(*stream["partitions"]) <= KEYS_OF_A_BOOKMARK
 
 
 # The SDK's own tests
