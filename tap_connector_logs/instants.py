@@ -88,10 +88,20 @@ def format_instant(instant: int) -> str:
 
 
 def ceil_to(instant: int, unit: int) -> int:
-    """Return the first instant at or after `instant` that is a whole number of `unit` microseconds."""
+    """Return the first instant at or after `instant` that is a whole number of `unit` microseconds.
+
+    Args:
+        instant: The instant.
+        unit: Microseconds.
+    """
     return -(-instant // unit) * unit
 
 
 def floor_to(instant: int, unit: int) -> int:
-    """Return the last instant at or before `instant` that is a whole number of `unit` microseconds."""
+    """Return the last instant at or before `instant` that is a whole number of `unit` microseconds.
+
+    Args:
+        instant: The instant.
+        unit: Microseconds.
+    """
     return instant // unit * unit

@@ -24,7 +24,12 @@ _SECONDS_BETWEEN_FRAMES = 0.2
 
 @contextmanager
 def shown(scheduler: Scheduler, client: Client) -> Iterator[None]:
-    """Show the progress of a reading for as long as the block lasts."""
+    """Show the progress of a reading for as long as the block lasts.
+
+    Args:
+        scheduler: What is read.
+        client: Whom it asks.
+    """
     if not logger.isEnabledFor(logging.INFO):
         yield
         return
@@ -40,7 +45,12 @@ def shown(scheduler: Scheduler, client: Client) -> Iterator[None]:
 
 
 def describe(scheduler: Scheduler, client: Client) -> str:
-    """Return what has been read, how far back in time, with how many requests, and what is waited for."""
+    """Return what has been read, how far back in time, with how many requests, and what is waited for.
+
+    Args:
+        scheduler: What is read.
+        client: Whom it asks.
+    """
     parts = [f"{scheduler.stats.logs:,} logs"]
     if (instant := scheduler.read_back_to) is not None:
         parts.append(f"back to {format_instant(instant)[:16].replace('T', ' ')}")

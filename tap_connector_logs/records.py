@@ -100,7 +100,12 @@ def _log_record(entry: Mapping[str, Any], log_time: str | None, owner: Mapping[s
 
 
 def connector_record(connector: Mapping[str, Any], *, team_id: int) -> dict[str, Any]:
-    """Return the record of a connector: a value for each column of the stream `connectors`."""
+    """Return the record of a connector: a value for each column of the stream `connectors`.
+
+    Args:
+        connector: The connector as the API lists it.
+        team_id: The team that owns it.
+    """
     identifier = usable_identifier(connector.get("connector_identifier"))
     record = {"team_id": team_id, "connector_identifier": identifier or _derived_identifier(connector)}
     return _complete(

@@ -35,7 +35,12 @@ def redact(records: Iterable[dict[str, Any]], names: Collection[str]) -> None:
 
 
 def redact_query(text: str, names: Collection[str]) -> str:
-    """Return a request line or URL with the values of query parameters replaced; its path stays."""
+    """Return a request line or URL with the values of query parameters replaced; its path stays.
+
+    Args:
+        text: The text.
+        names: The parameters, in lower case; `*` for all.
+    """
     start = min((place for mark in "?#" if (place := text.find(mark)) >= 0), default=len(text))
     query, space, protocol = text[start:].rpartition(" ")
     if not _PROTOCOL.fullmatch(protocol):

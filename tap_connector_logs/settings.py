@@ -287,6 +287,10 @@ def settings_from_environment(environ: Mapping[str, str], schema: Mapping[str, A
     An empty variable counts as not set. A list may be JSON or have commas between its items. What can't be read
     as its setting's type stays text, for `parse_settings` to find.
 
+    Args:
+        environ: The variables.
+        schema: JSON schema of all settings, the front's among them.
+
     Raises:
         InputError: If the name of a variable resembles that of a setting.
     """

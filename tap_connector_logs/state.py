@@ -67,14 +67,24 @@ class Bookmarks:
             self._partitions[key] = partition
 
     def load(self, team_id: int, connector_identifier: str) -> Backlog:
-        """Return the backlog of a connector; that of the whole stream, or an empty one, if it has none."""
+        """Return the backlog of a connector; that of the whole stream, or an empty one, if it has none.
+
+        Args:
+            team_id: The team.
+            connector_identifier: The connector.
+        """
         partition = self._partitions.get(_key(team_id, connector_identifier))
         if partition is None:
             return replace(self._of_stream, intervals=[], overlaps=[], early={})
         return _read_backlog(partition, connector_identifier)
 
     def in_turn(self, team_id: int, connector_identifiers: Iterable[str]) -> list[str]:
-        """Return the connectors in the order in which to read them: new ones first, then as in the state."""
+        """Return the connectors in the order in which to read them: new ones first, then as in the state.
+
+        Args:
+            team_id: The team.
+            connector_identifiers: The connectors.
+        """
         places = {key: place for place, key in enumerate(self._partitions)}
         return sorted(connector_identifiers, key=lambda name: places.get(_key(team_id, name), -1))
 
@@ -99,7 +109,13 @@ class Bookmarks:
             self.state["partitions"] = list(self._partitions.values())
 
     def save(self, team_id: int, connector_identifier: str, backlog: Backlog) -> None:
-        """Write the backlog of a connector into the state."""
+        """Write the backlog of a connector into the state.
+
+        Args:
+            team_id: The team.
+            connector_identifier: The connector.
+            backlog: Its backlog.
+        """
         key = _key(team_id, connector_identifier)
         if key not in self._partitions:
             context = {"team_id": team_id, "connector_identifier": connector_identifier}

@@ -53,6 +53,10 @@ class Listing:
         """Take in a page that `url` gave, and return the address of the next one to ask for, if there is one.
 
         A page that only lists again what is known ends the list, and so does an address that has been asked for.
+
+        Args:
+            url: The address that was asked.
+            answer: What it gave.
         """
         known = len(self._entries)
         for entry in answer.entries:

@@ -42,13 +42,23 @@ class PageSizes:
         self._lock = Lock()
 
     def of(self, connector_identifier: str, wanted: int) -> int:
-        """Return how many logs of a connector to ask for where so many are wanted."""
+        """Return how many logs of a connector to ask for where so many are wanted.
+
+        Args:
+            connector_identifier: The connector.
+            wanted: Most logs to ask for, if the API manages as many.
+        """
         with self._lock:
             lowered = self._connectors.get(connector_identifier, _Lowered())
             return min([wanted, *lowered.limits])
 
     def lower(self, connector_identifier: str, asked: int) -> None:
-        """Take in that the API does not manage as many as were asked for; requests under way may all say so."""
+        """Take in that the API does not manage as many as were asked for; requests under way may all say so.
+
+        Args:
+            connector_identifier: The connector.
+            asked: How many were asked for.
+        """
         fewer = max(1, asked // _SHARE)
         with self._lock:
             lowered = self._connectors.setdefault(connector_identifier, _Lowered())
@@ -65,7 +75,12 @@ class PageSizes:
         )
 
     def answered(self, connector_identifier: str, asked: int) -> None:
-        """Take in that the API has managed as many as were asked for."""
+        """Take in that the API has managed as many as were asked for.
+
+        Args:
+            connector_identifier: The connector.
+            asked: How many were asked for.
+        """
         with self._lock:
             lowered = self._connectors.get(connector_identifier)
             if lowered is None or asked <= lowered.given_up:  # asked before the limit was raised

@@ -123,6 +123,10 @@ class RateLimiter:
         """Take in what an answer says of the hour's budget, None where it says nothing.
 
         The API doesn't tell when the hour ends. So a small rest is spread over a whole one: then it lasts in any case.
+
+        Args:
+            limit: Requests that the hour's budget is of.
+            remaining: How many of them are left.
         """
         now = time.monotonic()
         if limit is None or remaining is None:

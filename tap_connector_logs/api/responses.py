@@ -231,7 +231,7 @@ def _error_of_status(status: int, *, is_of_api: bool) -> type[RefusedError] | No
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """Read a `Retry-After` header.
+    """Read a `Retry-After` header: RFC 9110, 10.2.3, and fractions of a second besides.
 
     Args:
         value: The header: seconds, with a fraction perhaps, or an HTTP date.
@@ -250,7 +250,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
 
 
 def _date(text: str | None) -> datetime | None:
-    """Read an HTTP date."""
+    """Read an HTTP date: RFC 9110, 5.6.7, and whatever else a mail may have for one."""
     try:
         date = parsedate_to_datetime(text or "")
     except (ValueError, OverflowError):

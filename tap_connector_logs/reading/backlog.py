@@ -28,7 +28,12 @@ class Interval:
 
 
 def without(intervals: Iterable[Interval], gone: Interval) -> list[Interval]:
-    """Return the intervals less the time of `gone`, newest first."""
+    """Return the intervals less the time of `gone`, newest first.
+
+    Args:
+        intervals: The intervals.
+        gone: The time to take away.
+    """
     left = []
     for interval in intervals:
         if gone.since < interval.until and interval.since < gone.until:

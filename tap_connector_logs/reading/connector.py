@@ -58,7 +58,12 @@ class Connector:
         self.is_disordered = False
 
     def look_at(self, page: PageView, server_time: int) -> None:
-        """Learn how far back there are logs, and how new they are."""
+        """Learn how far back there are logs, and how new they are.
+
+        Args:
+            page: The page.
+            server_time: The server's clock, as an instant.
+        """
         self.seen = Interval(min(self.seen.since, page.oldest), max(self.seen.until, page.newest))
         self.shown = max(self.shown, page.newest_before(server_time) or FIRST)
 

@@ -112,7 +112,12 @@ class Delivered:
         return sifted
 
     def is_new(self, entry: Mapping[str, Any], moment: datetime | None) -> bool:
-        """Tell whether an entry was not delivered before this run."""
+        """Tell whether an entry was not delivered before this run.
+
+        Args:
+            entry: The entry as the API sent it.
+            moment: When it was, in UTC; None if its `log_time` is unusable.
+        """
         return self._is_new(entry, fingerprint(identity(entry, moment)))
 
     def unseen(self, overlaps: Sequence[Overlap]) -> list[tuple[int, bytes]]:

@@ -127,6 +127,10 @@ class IntervalReader:
     def take(self, answer: Response, stats: RunStats) -> Page:
         """Take in the answer to `paginator.before`.
 
+        Args:
+            answer: The answer.
+            stats: Where to count what it shows.
+
         Raises:
             UnreadableAnswerError: If the API's pages don't move on.
         """

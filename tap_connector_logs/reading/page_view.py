@@ -96,7 +96,12 @@ class PageView:
         return Found(self.entries[at], self.moments[at], self.places[at], self.latest[at])
 
     def between(self, since: int, until: int) -> Sequence[int]:
-        """Return the positions of the entries in order that stand between two instants, `until` not included."""
+        """Return the positions of the entries in order that stand between two instants, `until` not included.
+
+        Args:
+            since: The older bound, itself included.
+            until: The newer bound.
+        """
         if self.is_plain:
             return range(self._first_before(until), self._first_before(since))
         return [at for at in self.order if since <= self.places[at] < until]

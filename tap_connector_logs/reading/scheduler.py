@@ -116,7 +116,12 @@ class Scheduler:
         return Request(reader, name, limit, reader.paginator.before, self._answers)
 
     def take(self, request: Request, answer: Response) -> Page | None:
-        """Take in an answer, and return what it brings to deliver, if anything."""
+        """Take in an answer, and return what it brings to deliver, if anything.
+
+        Args:
+            request: What was asked.
+            answer: The answer.
+        """
         reader = request.reader
         try:
             page = reader.take(answer, self.stats)
@@ -142,6 +147,10 @@ class Scheduler:
 
         A refusal is the connector's own, and it is asked again when all others are done, until a second connector is
         refused alike.
+
+        Args:
+            request: What was asked.
+            error: Why there is no answer.
 
         Raises:
             TapError: If no connector can be read any further, for the credential, a rate limit or the network.

@@ -137,7 +137,12 @@ class _Threads:
         return not self._news.empty()
 
     def start(self, key: Any, function: Callable[[], Any]) -> None:
-        """Let a thread make a call, whose outcome has that key."""
+        """Let a thread make a call, whose outcome has that key.
+
+        Args:
+            key: What the outcome is to be known by.
+            function: The call.
+        """
         self.under_way += 1
         if self.under_way > len(self._threads):
             # A daemon: whatever ends the run must not wait for an answer that may never come.
