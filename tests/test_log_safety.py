@@ -210,9 +210,9 @@ def test_a_log_level_that_there_is_not_is_a_wrong_setting(run: RunTap) -> None:
 
 def test_a_defect_is_told_as_one_with_its_traceback(run: RunTap, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "from tap_connector_logs.singer import streams\n"
+        "from tap_connector_logs import sync\n"
         "def broken(*_, **__): raise RuntimeError('Bearer simulator-key\\nforged')\n"
-        "streams.log_records = broken\n"
+        "sync.log_records = broken\n"
     )
     result = run(environment={"PYTHONPATH": str(tmp_path)})
     assert result.exit_code == 1
