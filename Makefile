@@ -11,7 +11,7 @@ JOBS ?= 2
 SIDE_BY_SIDE := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Tests that have a target of their own.
-APART := airflow or browser or commands or dbt or long or python
+APART := airbyte or airflow or browser or commands or dbt or long or python
 
 # Exact versions with their hashes, so that no new release can break or betray anything unseen.
 INSTALL := python -m pip install --quiet --require-hashes --requirement
@@ -26,13 +26,14 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH MELTANO_PROJECT_ROOT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo report screenshot docs lint postgres test test-airflow test-dbt test-docs test-long test-python test-report \
-	test-rules test-tap audit zizmor lock package bench loaders clean
+.PHONY: help install demo report screenshot docs lint postgres test test-airbyte test-airflow test-dbt test-docs test-long \
+	test-python test-report test-rules test-tap audit zizmor lock package bench loaders clean
 
 help:
 	@echo "make demo          run the real Meltano job against a simulated API, and make a report of what the logs tell"
 	@echo "make report        build the models of health/dbt and write the health report, output/report.html"
 	@echo "make test          check style and types, and run all tests but those below"
+	@echo "make test-airbyte  run the tests that Airbyte has for sources, and PyAirbyte"
 	@echo "make test-airflow  run the DAG of deploy/airflow under a real Airflow, in ten minutes"
 	@echo "make test-dbt      build the models of health/dbt in two databases, and test them and the report"
 	@echo "make test-docs     run each command of the documents, in ten minutes"
@@ -105,6 +106,10 @@ test-report: install
 test-docs: install docs postgres .venv-airflow/.installed
 	.venv/bin/python -m pytest -m commands
 
+# PyAirbyte knows no Python from 3.13 on: what is tested with it is skipped there.
+test-airbyte: .venv/.installed .venv-airbyte/.installed .venv-pyairbyte/.installed
+	.venv/bin/python -m pytest -m airbyte
+
 test-airflow: install postgres .venv-airflow/.installed
 	.venv/bin/python -m pytest -m airflow
 
@@ -136,6 +141,8 @@ lock: .venv/.installed
 	$(COMPILE) --group dlt --output-file requirements/dlt.txt pyproject.toml
 	$(COMPILE) --group dagster --output-file requirements/dagster.txt pyproject.toml
 	$(COMPILE) --group meltano --output-file requirements/meltano.txt
+	$(COMPILE) --group airbyte --output-file requirements/airbyte.txt
+	$(COMPILE) --group pyairbyte --output-file requirements/pyairbyte.txt
 	$(COMPILE) --group airflow --output-file requirements/airflow.txt
 	$(COMPILE) --group postgres --constraint requirements/dev.txt --output-file requirements/postgres.txt
 	$(COMPILE) --group report --output-file requirements/report.txt

@@ -18,6 +18,7 @@ TAP = PROJECT["project"]["dependencies"]
 
 # The lists of packages, and what each is made of.
 LISTS = {
+    "airbyte": GROUPS["airbyte"],
     "airflow": GROUPS["airflow"],
     "browser": GROUPS["browser"],
     "dagster": [*TAP, *GROUPS["dagster"]],
@@ -28,6 +29,7 @@ LISTS = {
     "meltano": GROUPS["meltano"],
     "pip": GROUPS["pip"],
     "postgres": GROUPS["postgres"],
+    "pyairbyte": GROUPS["pyairbyte"],
     "report": GROUPS["report"],
     "tap": TAP,
 }
