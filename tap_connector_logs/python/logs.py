@@ -1,0 +1,93 @@
+"""A run as an iterator: batches of dicts, each with the state to go on from once it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from tap_connector_logs import summary
+from tap_connector_logs.errors import InputError, TapError
+from tap_connector_logs.log_safety import register_secret
+from tap_connector_logs.settings import CONFIG_SCHEMA, CREDENTIALS, parse_settings
+from tap_connector_logs.state import STREAM
+from tap_connector_logs.sync import Batch, Checkpoint, Sync, tell
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """A batch of logs.
+
+    Attributes:
+        records: A dict for each log, with a value for every column.
+        state: What to pass to `read_logs` once this batch is written, and all before it. It is plain data, for JSON or
+            anything else, and stays as it is. Batches may share parts of it: change none.
+    """
+
+    records: list[dict[str, Any]]
+    state: dict[str, Any]
+
+
+def read_logs(config: Mapping[str, Any], state: dict[str, Any] | None = None) -> Iterator[Logs]:
+    """Read the logs that a state does not cover.
+
+        for logs in read_logs(config, state):
+            write(logs.records)
+            keep(logs.state)
+
+    Args:
+        config: Setting names and values. The environment is not read.
+        state: That of the last batch written; a state of any other front does as well. None for all logs.
+
+    Returns:
+        Batches. The last one has no logs: its state is the one that the run ends with. After it the iterator raises
+        TapError, if anything is left unread that should have been read, as `on_connector_error` has it.
+
+    Raises:
+        InputError: If settings or state can't be used.
+    """
+    for name in CREDENTIALS:
+        if isinstance(credential := config.get(name), str):
+            register_secret(credential)
+    return _batches(Sync(parse_settings(config, CONFIG_SCHEMA), _state_of_stream(state)))
+
+
+def _batches(sync: Sync) -> Iterator[Logs]:
+    records: list[dict[str, Any]] = []
+    try:
+        for event in sync.read(STREAM):
+            if isinstance(event, Batch):
+                records = event.records
+            elif not isinstance(event, Checkpoint):
+                tell(event)
+            elif records:
+                yield Logs(records, _copy(event.state))
+                records = []
+    finally:
+        summary.tell(sync)
+    yield Logs([], _copy(sync.state))
+    try:
+        sync.raise_failures()
+    except TapError as error:
+        raise error.with_traceback(None) from None  # what has caused it may repeat what a server sent
+
+
+def _state_of_stream(state: dict[str, Any] | None) -> dict[str, Any]:
+    """Return a copy of the state of the stream, be it alone or where Singer keeps it."""
+    match state:
+        case None:
+            return {}
+        case {"bookmarks": {"connector_logs": dict(found)}}:
+            return deepcopy(found)
+        case dict(found) if not found or found.keys() & {"partitions", "replication_key_value"}:
+            return deepcopy(found)
+    raise InputError(
+        "The state is none of connector_logs. Pass that of the last batch written, or the one that another front has "
+        "kept; to read everything, pass none."
+    )
+
+
+def _copy(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy that the reading leaves alone: it replaces what a bookmark holds, and changes nothing inside."""
+    return {**state, "partitions": [dict(partition) for partition in state.get("partitions", [])]}
