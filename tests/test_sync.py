@@ -60,16 +60,22 @@ def test_a_reading_that_is_broken_off_covers_what_was_asked_to_go_on_from(simula
     assert ids_in([*written, *rest]) == held(simulator)
 
 
-@pytest.mark.parametrize("is_first", [True, False])
-def test_a_wait_that_the_api_asks_for_is_told_while_it_lasts(simulator: Simulator, *, is_first: bool) -> None:
-    sync = sync_of(simulator)
-    reading = sync.read("connector_logs")
-    before = [] if is_first else [next(reading)]
-    simulator.switch(faults={"http_429": 1.0}, retry_after="2")
-    wait = next(event for event in reading if isinstance(event, Waiting))
-    assert 0 < (wait.until - datetime.now(UTC)).total_seconds() <= 2
-    simulator.switch(faults={})
-    assert ids_in([*before, *reading]) == held(simulator)
+@pytest.mark.parametrize("batches_before", [0, 1])
+def test_a_wait_that_the_api_asks_for_is_told_while_it_lasts(simulator: Simulator, batches_before: int) -> None:
+    events: list[Event] = []
+    waits: list[Waiting] = []
+    if not batches_before:
+        simulator.switch(faults={"http_429": 1.0}, retry_after="2")
+    for event in sync_of(simulator).read("connector_logs"):
+        events.append(event)
+        if isinstance(event, Batch) and not waits:
+            simulator.switch(faults={"http_429": 1.0}, retry_after="2")
+        elif isinstance(event, Waiting):
+            assert 0 < (event.until - datetime.now(UTC)).total_seconds() <= 2
+            simulator.switch(faults={})
+            waits.append(event)
+    assert waits
+    assert ids_in(events) == held(simulator)
 
 
 def test_a_connector_that_fails_is_yielded_and_raised_at_the_end(simulator: Simulator) -> None:

@@ -116,8 +116,10 @@ class RateLimiter:
             if more <= 0:
                 return False
             self._paused_until = time.monotonic() + seconds
-        self.on_pause(seconds)
-        return more > seconds / 2
+        is_news = more > seconds / 2
+        if is_news:
+            self.on_pause(seconds)
+        return is_news
 
     def update(self, *, limit: int | None, remaining: int | None) -> None:
         """Take in what an answer says of the hour's budget, None where it says nothing.
