@@ -11,11 +11,12 @@ from tap_connector_logs.errors import Interrupted
 
 
 class Interruption:
-    """Turns the first signal into the exception `Interrupted`, as soon as that may be raised."""
+    """Turns the first signal into the exception `Interrupted`, once, as soon as that may be raised."""
 
     def __init__(self) -> None:
-        self._signal: int | None = None
+        self._has_come = False
         self._is_deferred = False
+        self._due: Interrupted | None = None
 
     def handle(self, signum: int, _frame: FrameType | None) -> None:
         """Handle a signal; a second one ends the process at once.
@@ -27,11 +28,12 @@ class Interruption:
         Raises:
             Interrupted: If nothing defers it.
         """
-        if self._signal is not None:
+        if self._has_come:
             os._exit(Interrupted(signum).exit_code)
-        self._signal = signum
+        self._has_come = True
         if not self._is_deferred:
             raise Interrupted(signum)
+        self._due = Interrupted(signum)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -46,5 +48,6 @@ class Interruption:
             yield
         finally:
             self._is_deferred = not is_outermost
-        if self._signal is not None and is_outermost:
-            raise Interrupted(self._signal)
+        if is_outermost and self._due is not None:
+            due, self._due = self._due, None
+            raise due

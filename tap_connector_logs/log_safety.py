@@ -85,7 +85,7 @@ def register_secret(secret: str) -> None:
 
 def sanitize(text: object) -> str:
     """Make text from outside safe to print: one line, control characters escaped, no secret, cut to a length."""
-    line = _in_one_line(_USER_OF_URL.sub("//", str(text).strip()))
+    line = in_one_line(_USER_OF_URL.sub("//", str(text).strip()))
     return line if len(line) <= _MAX_FOREIGN_TEXT else f"{line[:_MAX_FOREIGN_TEXT]}…"
 
 
@@ -112,10 +112,11 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = self._inner.format(record)
         lines = text.splitlines() if record.exc_info or record.stack_info else [text]
-        return f"\n{_INDENT}".join(map(_in_one_line, lines))
+        return f"\n{_INDENT}".join(map(in_one_line, lines))
 
 
-def _in_one_line(text: str) -> str:
+def in_one_line(text: str) -> str:
+    """Return text as a line of the log may hold it: control characters escaped, no secret."""
     text = _secrets.mask(text)
     if text.isprintable():
         return text

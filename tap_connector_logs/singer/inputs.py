@@ -1,64 +1,15 @@
-"""What the command line is given besides settings: files, a state, a catalog. Each is usable, or refused in one line.
-
-Nothing that can't be used is repeated in a message, since it may be a secret.
-"""
+"""What the tap is given besides settings: a state and a catalog. Each is usable, or refused in one line."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from singer_sdk.singerlib import Catalog
 
 from tap_connector_logs.errors import InputError
 from tap_connector_logs.log_safety import sanitize
-from tap_connector_logs.settings import CREDENTIALS
 from tap_connector_logs.state import STREAM, Bookmarks, broken_state
-
-
-def read_object(what: str, path: Path) -> dict[str, Any]:
-    """Read a JSON object from a file.
-
-    Args:
-        what: What the file holds, to be named in errors.
-        path: The file.
-
-    Raises:
-        InputError: If the file can't be read, or holds something else.
-    """
-    try:
-        with path.open(encoding="utf-8") as file:
-            return parse_object(what, file)
-    except OSError as error:
-        raise InputError(f"The {what} file {_name(path)} can't be read: {error.strerror}.") from error
-
-
-def parse_object(what: str, file: IO[str]) -> dict[str, Any]:
-    """Read a JSON object from an open file; as `read_object`."""
-    name = _name(file.name)
-    try:
-        value = json.load(file, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        place = f", in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise InputError(f"The {what} file {name} is not valid JSON{place}.") from error
-    if not isinstance(value, dict):
-        raise InputError(f"The {what} file {name} must hold a JSON object.")
-    return value
-
-
-def may_be_a_file(text: str) -> bool:
-    """Tell whether a word of the command line is the name of a file, and no content in the place of one."""
-    return not any(mark in text.lower() for mark in ("{", *CREDENTIALS))
-
-
-def _name(path: object) -> str:
-    return sanitize(path) if may_be_a_file(str(path)) else "of the command line"
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
 
 
 def check_state(state: object, streams: Collection[str]) -> None:

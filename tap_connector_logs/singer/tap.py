@@ -21,18 +21,18 @@ from typing_extensions import override
 
 from tap_connector_logs import summary
 from tap_connector_logs.errors import OutputError
+from tap_connector_logs.inputs import parse_object, read_object, register_credentials
 from tap_connector_logs.interruption import Interruption
-from tap_connector_logs.log_safety import register_secret, sanitize
+from tap_connector_logs.log_safety import sanitize
 from tap_connector_logs.settings import (
     CONFIG_SCHEMA,
-    CREDENTIALS,
     TAP_NAME,
     Settings,
     parse_settings,
     settings_from_environment,
     wrong_settings,
 )
-from tap_connector_logs.singer.inputs import check_state, complete_catalog, parse_object, read_object
+from tap_connector_logs.singer.inputs import check_state, complete_catalog
 from tap_connector_logs.singer.messages import MessageWriter
 from tap_connector_logs.singer.streams import ConnectorLogsStream, ConnectorsStream
 from tap_connector_logs.state import STREAM
@@ -78,9 +78,7 @@ class TapConnectorLogs(Tap):
         settings = dict(config or {})
         if kwargs.pop("parse_env_config", False) and validate_config:
             settings |= _settings_from_environment(self.config_jsonschema)
-        for name in CREDENTIALS:
-            if isinstance(credential := settings.get(name), str):
-                register_secret(credential)
+        register_credentials(settings)
         if validate_config:
             self.settings = parse_settings(settings, self.config_jsonschema)
         keys = {stream.name: stream.primary_keys for stream in (ConnectorLogsStream, ConnectorsStream)}

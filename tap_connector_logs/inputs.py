@@ -1,0 +1,83 @@
+"""Files that a command line names: each holds a JSON object or list, or is refused in one line.
+
+Nothing that can't be used is repeated in a message, since it may be a secret.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from tap_connector_logs.errors import InputError
+from tap_connector_logs.log_safety import register_secret, sanitize
+from tap_connector_logs.settings import CONFIG_SCHEMA, CREDENTIALS, Settings, parse_settings
+
+
+def read_json(what: str, path: Path) -> Any:
+    """Read JSON from a file.
+
+    Args:
+        what: What the file holds, to be named in errors.
+        path: The file.
+
+    Raises:
+        InputError: If the file can't be read, or holds something else.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            return _parse(what, file)
+    except OSError as error:
+        raise InputError(f"The {what} file {_name(path)} can't be read: {error.strerror}.") from error
+
+
+def read_object(what: str, path: Path) -> dict[str, Any]:
+    """Read a JSON object from a file; as `read_json`."""
+    return _object(what, path, read_json(what, path))
+
+
+def parse_object(what: str, file: IO[str]) -> dict[str, Any]:
+    """Read a JSON object from an open file; as `read_json`."""
+    return _object(what, file.name, _parse(what, file))
+
+
+def read_settings(path: Path) -> Settings:
+    """Read settings from a file; as `read_json`. Their credential appears in no line from then on."""
+    config = read_object("settings", path)
+    register_credentials(config)
+    return parse_settings(config, CONFIG_SCHEMA)
+
+
+def may_be_a_file(text: str) -> bool:
+    """Tell whether a word of the command line is the name of a file, and no content in the place of one."""
+    return not any(mark in text.lower() for mark in ("{", *CREDENTIALS))
+
+
+def register_credentials(config: Mapping[str, Any]) -> None:
+    """Let the credentials of a configuration appear in no line from now on."""
+    for name in CREDENTIALS:
+        if isinstance(credential := config.get(name), str):
+            register_secret(credential)
+
+
+def _parse(what: str, file: IO[str]) -> Any:
+    try:
+        return json.load(file, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        place = f", in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise InputError(f"The {what} file {_name(file.name)} is not valid JSON{place}.") from error
+
+
+def _object(what: str, path: object, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(f"The {what} file {_name(path)} must hold a JSON object.")
+    return value
+
+
+def _name(path: object) -> str:
+    return sanitize(path) if may_be_a_file(str(path)) else "of the command line"
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)

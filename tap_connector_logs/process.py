@@ -1,0 +1,54 @@
+"""A process of either command: what ends it becomes its last line, and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from tap_connector_logs.errors import ExitCode, Interrupted, OutputError, TapError
+from tap_connector_logs.log_safety import register_secret
+from tap_connector_logs.settings import CREDENTIALS, ENV_PREFIX
+
+
+def run(command: Callable[[], int], tell: Callable[[str, BaseException], None]) -> int:
+    """Run a command to its end, and return the exit code.
+
+    Args:
+        command: The command, which returns its own exit code.
+        tell: Takes the last line and what ended the run, where that is no end in good order.
+    """
+    for name in CREDENTIALS:
+        register_secret(os.environ.get(f"{ENV_PREFIX}{name.upper()}", ""))
+    try:
+        return _run(command, tell)
+    except Interrupted as error:  # amid the run, or while its end was told
+        tell("Stopped by a signal. The next run goes on from the last state written.", error)
+        return error.exit_code
+
+
+def _run(command: Callable[[], int], tell: Callable[[str, BaseException], None]) -> int:
+    try:
+        return command()
+    except TapError as error:
+        if isinstance(error, OutputError):
+            give_up_output()
+        tell(str(error), error)
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the last line of a process is the place for it
+        tell("This is a defect of the tap. Please report it, with all that follows.", error)
+        return ExitCode.FAILED
+
+
+def give_up_output() -> None:
+    """Let what Python still holds for an output that can't be written go nowhere, lest it fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def exit_with(code: int) -> NoReturn:
+    """End the process: nothing is left to be stopped."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
