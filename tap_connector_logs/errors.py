@@ -192,6 +192,9 @@ class ConnectorsFailedError(TapError):
     """Some connectors could not be read; all the others are complete.
 
     Where all connectors failed in one way, the exit code is the one of that way.
+
+    Attributes:
+        failures: Why each of them could not be.
     """
 
     def __init__(self, failures: Mapping[str, TapError], *, of: int) -> None:
@@ -200,6 +203,7 @@ class ConnectorsFailedError(TapError):
         if len(failures) > _MAX_NAMES:
             names += f" and {len(failures) - _MAX_NAMES} more"
         super().__init__(f"{len(failures)} of {of} connectors could not be read: {names}. The reasons stand above.")
+        self.failures = dict(failures)
         errors = failures.values()
         if all(isinstance(error, RateLimitError) for error in errors):  # the others are complete: they can wait
             self.exit_code = RateLimitError.exit_code

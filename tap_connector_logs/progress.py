@@ -34,7 +34,7 @@ def shown(scheduler: Scheduler, client: Client) -> Iterator[None]:
         yield
         return
     stopped = threading.Event()
-    show = _show_bar if sys.stderr.isatty() else _write_lines
+    show = _show_bar if _is_log_on_terminal() else _write_lines
     watcher = threading.Thread(target=show, args=(scheduler, client, stopped), daemon=True)
     watcher.start()
     try:
@@ -59,6 +59,11 @@ def describe(scheduler: Scheduler, client: Client) -> str:
         until = datetime.now(UTC) + timedelta(seconds=seconds)
         parts.append(f"waiting until {until:%H:%M:%S} UTC")
     return ", ".join(parts)
+
+
+def _is_log_on_terminal() -> bool:
+    """Tell whether there is a terminal, and the log goes to it: a bar draws itself below the lines of such a log."""
+    return sys.stderr.isatty() and any(isinstance(handler, logging.StreamHandler) for handler in logging.root.handlers)
 
 
 def _write_lines(scheduler: Scheduler, client: Client, stopped: threading.Event) -> None:

@@ -85,8 +85,14 @@ class Client:
         retries: Requests so far that were made again.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Take in the settings; nothing is sent yet."""
+    def __init__(self, settings: Settings, *, max_tries: int = MAX_TRIES) -> None:
+        """Take in the settings; nothing is sent yet.
+
+        Args:
+            settings: Whom to ask, and how.
+            max_tries: Requests that one answer may cost.
+        """
+        self._max_tries = max_tries
         self.rate_limiter = RateLimiter(
             requests_per_second=settings.requests_per_second,
             max_requests=settings.max_requests,
@@ -189,7 +195,7 @@ class Client:
             TapError,
             value=partial(self._seconds_to_wait, request),
             jitter=None,
-            max_tries=MAX_TRIES,
+            max_tries=self._max_tries,
             giveup=partial(self._is_final, request),
             on_backoff=partial(self._note_retry, request),
             logger=None,
@@ -248,7 +254,7 @@ class Client:
             error,
             wait,
             request.tries + 1,
-            MAX_TRIES,
+            self._max_tries,
         )
 
 

@@ -1,0 +1,45 @@
+"""What `check` does: one question to the API, at once, without waiting for anything that may pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from tap_connector_logs.api.client import Client
+from tap_connector_logs.errors import TapError
+from tap_connector_logs.inputs import read_settings
+from tap_connector_logs.log_safety import in_one_line
+from tap_connector_logs.settings import Settings
+
+_TIMEOUT_SECONDS = 10.0
+_MAX_TRIES = 2
+
+
+def connection_status(config: Path) -> dict[str, str]:
+    """Return whether the API answers to settings, and why not in the words of a run.
+
+    Args:
+        config: The file of the settings.
+    """
+    try:
+        _ask_once(read_settings(config))
+    except TapError as error:
+        return {"status": "FAILED", "message": in_one_line(str(error))}
+    return {"status": "SUCCEEDED"}
+
+
+def _ask_once(settings: Settings) -> None:
+    """Ask the API for what a run asks for first."""
+    client = Client(
+        replace(
+            settings,
+            max_requests=None,
+            max_wait_seconds=0,
+            request_timeout_seconds=min(settings.request_timeout_seconds, _TIMEOUT_SECONDS),
+        ),
+        max_tries=_MAX_TRIES,
+    )
+    if settings.connector_identifiers is None:
+        client.list_connectors()
+    else:
+        client.list_logs(settings.connector_identifiers[0], limit=1, before=None)
