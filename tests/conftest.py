@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.tap_process import Run, RunTap, run_tap, settings_for
+from tests.tap_process import FRONTS, Run, RunTap, front, run_tap, settings_for
 from tools.simulator.process import Simulator
 
 LONGEST = (
@@ -35,6 +35,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name in UNMEASURED or item.path.parent.name == "simulator":
             item.add_marker("unmeasured")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests of the core with each front."""
+    if metafunc.definition.get_closest_marker("both_fronts"):
+        metafunc.parametrize("front_to_run", FRONTS, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def front_to_run(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run the tap by the front that the test is for."""
+    with front(getattr(request, "param", "singer")):
+        yield
 
 
 @pytest.fixture(scope="session")

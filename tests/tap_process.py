@@ -8,7 +8,9 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +22,26 @@ from tools.simulator.process import Simulator
 SHORTEST_PIECE = 10
 """Characters of a credential that may not be found anywhere in a row."""
 
-COMMAND = (sys.executable, "-m", "tap_connector_logs")
+FRONTS = {
+    "singer": (sys.executable, "-m", "tap_connector_logs"),
+    "airbyte": (sys.executable, "-m", "tap_connector_logs.airbyte"),
+}
+"""The commands of the fronts. Tests of the core are run with each: `pytestmark = pytest.mark.both_fronts`."""
+
+LEVELS = {"FATAL": "CRITICAL", "WARN": "WARNING"}
+"""How Airbyte names levels of the log, where it has names of its own."""
+
+_front = ContextVar("front", default="singer")
+
+
+@contextmanager
+def front(name: str) -> Iterator[None]:
+    """Run the tap by a front in this block."""
+    token = _front.set(name)
+    try:
+        yield
+    finally:
+        _front.reset(token)
 
 
 @dataclass(frozen=True)
@@ -34,7 +55,7 @@ class Run:
     @cached_property
     def messages(self) -> list[dict[str, Any]]:
         """The Singer messages written. Text may hold what Python takes for the end of a line, too."""
-        return [json.loads(line) for line in self.stdout.split("\n")[:-1]]
+        return [as_singer(json.loads(line)) for line in self.stdout.split("\n")[:-1]]
 
     def records(self, stream: str = "connector_logs") -> list[dict[str, Any]]:
         return [m["record"] for m in self.messages if m["type"] == "RECORD" and m["stream"] == stream]
@@ -63,6 +84,28 @@ class Run:
         return self.stderr.strip().splitlines()[-1]
 
 
+def as_singer(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message of Airbyte as the one of Singer that says the same, if there is one; any other as it is."""
+    match message:
+        case {"type": "RECORD", "record": {"stream": stream, "data": data, "emitted_at": _}}:
+            return {"type": "RECORD", "stream": stream, "record": data}
+        case {"type": "STATE", "state": {"stream": {"stream_descriptor": {"name": name}, "stream_state": state}}}:
+            return {"type": "STATE", "value": {"bookmarks": {name: state}}}
+    return message
+
+
+def log_of(stdout: str) -> str:
+    """Return the lines of the log that Airbyte's messages are, with the levels that Python has for them."""
+    messages = [json.loads(line) for line in stdout.split("\n")[:-1] if line.startswith('{"type":"LOG"')]
+    logs = [message["log"] for message in messages]
+    return "".join(f"{LEVELS.get(log['level'], log['level'])} | {log['message']}\n" for log in logs)
+
+
+def run_of(exit_code: int, stdout: str, stderr: str) -> Run:
+    """Return what a run left behind; what Airbyte has in messages of the log, Singer has on stderr."""
+    return Run(exit_code, stdout, stderr if _front.get() == "singer" else stderr + log_of(stdout))
+
+
 RunTap = Callable[..., Run]
 """Runs the tap against a simulator: `run("--test", state=…, page_size=…)`."""
 
@@ -85,14 +128,32 @@ def command(
     state: Any = None,
     catalog: Any = None,
 ) -> list[str]:
-    """Write the files of a run and return its command line."""
-    words = [*COMMAND, *arguments]
+    """Write the files of a run and return its command line. The state is Singer's, whichever the front."""
+    words = [*FRONTS[_front.get()], *arguments]
+    if _front.get() == "airbyte":
+        words, catalog = [*words, "read"], catalog or LOGS_OF_AIRBYTE
+        state = [_state_of_stream(name, blob) for name, blob in (state or {}).get("bookmarks", {}).items()]
     for option, content in (("config", settings), ("state", state), ("catalog", catalog)):
         if content is not None:
             path = folder / f"{option}.json"
             path.write_text(json.dumps(content))
             words += [f"--{option}", str(path)]
     return words
+
+
+LOGS_OF_AIRBYTE = {
+    "streams": [
+        {
+            "stream": {"name": "connector_logs", "json_schema": {}, "supported_sync_modes": ["incremental"]},
+            "sync_mode": "incremental",
+            "destination_sync_mode": "append",
+        }
+    ]
+}
+
+
+def _state_of_stream(name: str, blob: Any) -> dict[str, Any]:
+    return {"type": "STREAM", "stream": {"stream_descriptor": {"name": name}, "stream_state": blob}}
 
 
 def run_tap(
@@ -114,7 +175,7 @@ def run_tap(
         check=False,
     )
     assert_tells_no_secret(done.stdout + done.stderr, {**(environment or {}), **(settings or {})})
-    return Run(done.returncode, done.stdout, done.stderr)
+    return run_of(done.returncode, done.stdout, done.stderr)
 
 
 def assert_tells_no_secret(text: str, settings: Mapping[str, Any]) -> None:
@@ -145,6 +206,6 @@ def run_tap_until(folder: Path, settings: Mapping[str, Any], *, records: int, st
                 if written == records:
                     process.send_signal(signal_number)
         errors.seek(0)
-        run = Run(process.returncode, "".join(lines), errors.read())
+        run = run_of(process.returncode, "".join(lines), errors.read())
     assert_tells_no_secret(run.stdout + run.stderr, settings)
     return run

@@ -295,6 +295,15 @@ def test_flattening_loses_nothing(simulator: Simulator, run: RunTap, depth: int)
     assert extra == {"status": "done", "region": {"name": "eu", "zones": [1]}}
 
 
+def test_many_connectors_are_one_stream_with_one_schema(tmp_path: Path) -> None:
+    with Simulator(fleet="uniform", connectors=300, logs=1, history_days=1) as simulator:
+        result = run_tap(tmp_path, settings_for(simulator))
+        kinds = [message["type"] for message in result.messages]
+        assert sorted(result.ids) == held(simulator)
+    assert kinds.count("SCHEMA") == 1
+    assert kinds.count("STATE") <= 4
+
+
 # What the tap replaces in the SDK
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from tests.long import IS_LONG
-from tests.tap_process import Run, assert_tells_no_secret, command, held, run_tap, settings_for
+from tests.tap_process import Run, assert_tells_no_secret, command, held, run_of, run_tap, settings_for
 from tools.simulator.process import Simulator
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600), pytest.mark.both_fronts]
 
 KILLS = 200 if IS_LONG else 12
 STOPS = 100 if IS_LONG else 6
@@ -44,7 +44,7 @@ def run_until_byte(folder: Path, settings: dict[str, Any], state: dict[str, Any]
         written = process.stdout.read(count)
         process.send_signal(signal.SIGKILL)
         written += process.stdout.read()
-    run = Run(process.returncode, written.decode(), (folder / "stderr").read_text())
+    run = run_of(process.returncode, written.decode(), (folder / "stderr").read_text())
     assert_tells_no_secret(run.stdout + run.stderr, settings)
     return run
 
@@ -106,7 +106,7 @@ def test_told_to_stop_at_any_moment_the_state_is_one_to_go_on_from(
                 wait(process, random.random() / 100)
                 process.send_signal(number)
             written += process.stdout.read()
-        run = Run(process.returncode, written.decode(), (tmp_path / "stderr").read_text())
+        run = run_of(process.returncode, written.decode(), (tmp_path / "stderr").read_text())
         ends.add(run.exit_code)
         # Where two signals come, the second doesn't wait for the page to be written whole.
         delivered += run.ids_of_state if twice else run.ids

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.tap_process import RunTap, held, run_tap, settings_for
+from tests.tap_process import RunTap, held
 from tools.simulator.process import Simulator
+
+pytestmark = pytest.mark.both_fronts
 
 
 @pytest.fixture(scope="module")
@@ -114,12 +115,3 @@ def test_one_request_is_no_budget_where_one_is_for_the_list_of_connectors(simula
     assert result.exit_code == 64
     assert "max_requests must be at least 2" in result.complaint
     assert run(max_requests=1, connector_identifiers=simulator.connectors()[:1]).exit_code == 0
-
-
-def test_many_connectors_are_one_stream_with_one_schema(tmp_path: Path) -> None:
-    with Simulator(fleet="uniform", connectors=300, logs=1, history_days=1) as simulator:
-        result = run_tap(tmp_path, settings_for(simulator))
-        kinds = [message["type"] for message in result.messages]
-        assert sorted(result.ids) == held(simulator)
-    assert kinds.count("SCHEMA") == 1
-    assert kinds.count("STATE") <= 4

@@ -20,6 +20,8 @@ from tests.raw_server import Behaviour, Connection, RawServer, answer
 from tests.tap_process import Run, held, run_tap, run_tap_until, settings_for
 from tools.simulator.process import Simulator
 
+pytestmark = pytest.mark.both_fronts
+
 RunOn = Callable[..., Run]
 """Runs the tap against a simulator of one's own: `run_on(simulator, state=…, page_size=…)`."""
 

@@ -50,6 +50,7 @@ def test_what_the_tap_writes_is_what_the_api_holds(
     assert sorted(run.ids) == held(dense)
 
 
+@pytest.mark.both_fronts
 def test_with_nothing_but_dates_for_times_all_is_delivered_while_a_page_holds_a_day(tmp_path: Path) -> None:
     with Simulator(
         fleet="uniform", logs=900, ties=0.3, history_days=9, switches={"log_time_form": "date"}
@@ -59,6 +60,7 @@ def test_with_nothing_but_dates_for_times_all_is_delivered_while_a_page_holds_a_
         assert run_tap(tmp_path, settings_for(simulator, page_size=200), state=run.state).ids == []
 
 
+@pytest.mark.both_fronts
 def test_a_run_after_new_logs_asks_for_them_alone(simulator: Simulator, run: RunTap) -> None:
     first = run()
     simulator.advance(6 * 3600)
@@ -69,6 +71,7 @@ def test_a_run_after_new_logs_asks_for_them_alone(simulator: Simulator, run: Run
     assert simulator.requests()["total"] == 2
 
 
+@pytest.mark.both_fronts
 def test_a_run_with_nothing_new_writes_no_record(run: RunTap) -> None:
     first = run()
     second = run(state=first.state)
@@ -104,6 +107,7 @@ def test_killed_every_ten_thousand_records_it_reads_all_with_few_requests_more(
         assert simulator.requests()["total"] <= 1.1 * requests_of_one_run + lost
 
 
+@pytest.mark.both_fronts
 def test_logs_that_come_while_pages_are_read_are_not_lost(simulator: Simulator, run: RunTap) -> None:
     simulator.switch(new_logs_per_request=120.0)
     first = run(page_size=100)
@@ -112,6 +116,7 @@ def test_logs_that_come_while_pages_are_read_are_not_lost(simulator: Simulator, 
     assert sorted(first.ids + second.ids) == held(simulator)
 
 
+@pytest.mark.both_fronts
 def test_logs_that_arrive_late_are_delivered_once(tmp_path: Path) -> None:
     with Simulator(fleet="uniform", connectors=2, logs=2_000, history_days=0.2, switches={"late": 0.3}) as simulator:
         delivered: list[str] = []
@@ -127,6 +132,7 @@ def test_logs_that_arrive_late_are_delivered_once(tmp_path: Path) -> None:
         assert len(delivered) == len(set(delivered))
 
 
+@pytest.mark.both_fronts
 def test_odd_entries_are_delivered_and_counted(simulator: Simulator, run: RunTap) -> None:
     simulator.add_logs(
         "U0001",
@@ -168,6 +174,7 @@ def test_odd_entries_are_delivered_and_counted(simulator: Simulator, run: RunTap
     assert run(state=done.state).ids == []
 
 
+@pytest.mark.both_fronts
 def test_a_burst_at_the_first_instant_there_is_ends_the_run(tmp_path: Path) -> None:
     with Simulator(fleet="uniform", connectors=1, logs=0, switches={"before": "inclusive"}) as simulator:
         simulator.add_logs("U0001", [{"id": str(n), "log_time": "0001-01-01T00:00:00Z"} for n in range(10)])
