@@ -11,7 +11,7 @@ JOBS ?= 2
 SIDE_BY_SIDE := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Tests that have a target of their own.
-APART := airbyte or airflow or browser or commands or dbt or long or python
+APART := airbyte or airflow or browser or commands or dbt or image or long or python
 
 # Exact versions with their hashes, so that no new release can break or betray anything unseen.
 INSTALL := python -m pip install --quiet --require-hashes --requirement
@@ -26,8 +26,8 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH MELTANO_PROJECT_ROOT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo report screenshot docs lint postgres test test-airbyte test-airflow test-dbt test-docs test-long \
-	test-python test-report test-rules test-tap audit zizmor lock package bench loaders clean
+.PHONY: help install demo report screenshot docs lint postgres test test-airbyte test-airflow test-dbt test-docs \
+	test-image test-long test-python test-report test-rules test-tap audit zizmor lock package bench loaders clean
 
 help:
 	@echo "make demo          run the real Meltano job against a simulated API, and make a report of what the logs tell"
@@ -37,6 +37,7 @@ help:
 	@echo "make test-airflow  run the DAG of deploy/airflow under a real Airflow, in ten minutes"
 	@echo "make test-dbt      build the models of health/dbt in two databases, and test them and the report"
 	@echo "make test-docs     run each command of the documents, in ten minutes"
+	@echo "make test-image    build what the image of Dockerfile holds, and run it as its user"
 	@echo "make test-long     the same tests with more kills and more examples, in a quarter of an hour"
 	@echo "make test-python   run the examples of deploy/dlt and deploy/dagster, in two minutes"
 	@echo "make test-report   look at the report in a browser, which must be there"
@@ -68,6 +69,8 @@ lint: .venv/.installed
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m ruff format --check
 	.venv/bin/python -m mypy
+	.venv/bin/hadolint Dockerfile deploy/kubernetes/Dockerfile
+	.venv/bin/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml
 	.venv/bin/zizmor --persona pedantic --offline --quiet .github
 	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
@@ -113,6 +116,9 @@ test-airbyte: .venv/.installed .venv-airbyte/.installed .venv-pyairbyte/.install
 test-airflow: install postgres .venv-airflow/.installed
 	.venv/bin/python -m pytest -m airflow
 
+test-image: .venv/.installed
+	.venv/bin/python -m pytest -m image
+
 test-python: .venv-dlt/.tap .venv-dagster/.tap
 	.venv/bin/python -m pytest -m python
 
@@ -138,6 +144,7 @@ lock: .venv/.installed
 	@.venv/bin/$(INSTALL) requirements/lock.txt
 	$(COMPILE) --group dev --output-file requirements/dev.txt pyproject.toml
 	$(COMPILE) --constraint requirements/dev.txt --output-file requirements/tap.txt pyproject.toml
+	$(COMPILE) --group build --constraint requirements/dev.txt --output-file requirements/build.txt
 	$(COMPILE) --group dlt --output-file requirements/dlt.txt pyproject.toml
 	$(COMPILE) --group dagster --output-file requirements/dagster.txt pyproject.toml
 	$(COMPILE) --group meltano --output-file requirements/meltano.txt

@@ -23,7 +23,7 @@ LONGEST = (
 
 UNMEASURED = (
     *("test_whole_runs.py", "test_demo.py", "test_meltano.py", "test_hub_entry.py", "test_loaders.py"),
-    *("test_connector_groups.py", "test_documents.py", "test_requirements.py"),
+    *("test_connector_groups.py", "test_documents.py", "test_image.py", "test_requirements.py"),
 )
 """Files that test whole jobs, or something else than the tap."""
 

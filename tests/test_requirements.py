@@ -21,6 +21,7 @@ LISTS = {
     "airbyte": GROUPS["airbyte"],
     "airflow": GROUPS["airflow"],
     "browser": GROUPS["browser"],
+    "build": GROUPS["build"],
     "dagster": [*TAP, *GROUPS["dagster"]],
     "dev": [*TAP, *GROUPS["dev"]],
     "dlt": [*TAP, *GROUPS["dlt"]],
