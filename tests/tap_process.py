@@ -79,6 +79,12 @@ class Run:
         return states[-1] if states else {}
 
     @property
+    def ends_with_state(self) -> bool:
+        """Whether no record follows the last state."""
+        kinds = [message["type"] for message in self.messages if message["type"] in {"RECORD", "STATE"}]
+        return kinds[-1:] == ["STATE"]
+
+    @property
     def complaint(self) -> str:
         """What the tap said last, and must have said in one line."""
         return self.stderr.strip().splitlines()[-1]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tap_connector_logs.errors import ConnectorsFailedError, ServerError
-from tests.tap_process import Run, RunTap, command, held, run_tap, settings_for
+from tests.tap_process import Run, RunTap, command, held, run_of, run_tap, settings_for
 from tools.simulator.process import Simulator
 from tools.simulator.simulation import KEY_WITHOUT_SCOPE
 from tools.simulator.switches import FaultKind
@@ -53,6 +53,7 @@ def assert_told_plainly(run: Run) -> None:
 # 0
 
 
+@pytest.mark.both_fronts
 def test_a_run_that_delivers_all_exits_with_0(simulator: Simulator, run: RunTap) -> None:
     result = run()
     assert result.exit_code == 0
@@ -60,6 +61,7 @@ def test_a_run_that_delivers_all_exits_with_0(simulator: Simulator, run: RunTap)
     assert "CRITICAL" not in result.stderr
 
 
+@pytest.mark.both_fronts
 def test_a_team_without_connectors_is_a_warning_and_no_failure(tmp_path: Path) -> None:
     with Simulator(fleet="uniform", connectors=1, logs=1, switches={"gone": ["U0001"]}) as simulator:
         run = run_tap(tmp_path, settings_for(simulator))
@@ -67,6 +69,7 @@ def test_a_team_without_connectors_is_a_warning_and_no_failure(tmp_path: Path) -
     assert line_with(run, "WARNING", "Team 936506 has no connector that the credential may see")
 
 
+@pytest.mark.both_fronts
 def test_a_time_before_which_there_is_none_is_a_time_like_others(tmp_path: Path) -> None:
     with Simulator(fleet="uniform", connectors=1, logs=0) as simulator:
         simulator.add_logs("U0001", [{"id": "first", "log_time": "0001-01-01T00:00:00Z"}])
@@ -77,6 +80,7 @@ def test_a_time_before_which_there_is_none_is_a_time_like_others(tmp_path: Path)
         assert (second.exit_code, second.ids) == (0, ["second"])
 
 
+@pytest.mark.both_fronts
 def test_a_lookback_longer_than_all_time_reads_everything_again_and_delivers_it_once(
     simulator: Simulator, run: RunTap
 ) -> None:
@@ -89,6 +93,7 @@ def test_a_lookback_longer_than_all_time_reads_everything_again_and_delivers_it_
 # 1
 
 
+@pytest.mark.both_fronts
 @pytest.mark.parametrize(
     ("switch", "words"),
     [
@@ -118,6 +123,7 @@ def test_a_connector_that_fails_is_named_and_the_others_are_complete(
     assert sorted(first.ids + second.ids + third.ids) == held(simulator)
 
 
+@pytest.mark.both_fronts
 def test_a_connector_that_fails_amid_its_pages_keeps_those_and_goes_on_later(simulator: Simulator, run: RunTap) -> None:
     simulator.switch(requests_per_window=2)  # then a limit that is too long to wait for: nothing is skipped for it
     first = run(connector_identifiers=["U0001"], page_size=300, max_wait_seconds=0)
@@ -132,6 +138,7 @@ def test_a_connector_that_fails_amid_its_pages_keeps_those_and_goes_on_later(sim
     assert sorted(first.ids + second.ids + third.ids) == held(simulator)
 
 
+@pytest.mark.both_fronts
 def test_two_connectors_that_fail_in_two_ways_are_no_wrong_key(simulator: Simulator, run: RunTap) -> None:
     simulator.switch(forbidden=["U0001"], gone=["U0002"])
     result = run(connector_identifiers=BOTH)
@@ -148,6 +155,7 @@ def test_many_connectors_that_fail_are_not_all_named() -> None:
 # 65
 
 
+@pytest.mark.both_fronts
 @pytest.mark.parametrize("names", [["U0001"], BOTH])
 def test_answers_that_can_not_be_understood_are_65(simulator: Simulator, run: RunTap, names: list[str]) -> None:
     simulator.switch(broken=BOTH)
@@ -157,6 +165,7 @@ def test_answers_that_can_not_be_understood_are_65(simulator: Simulator, run: Ru
     assert f"{len(names)} of {len(names)} connectors could not be read: {', '.join(names)}." in result.complaint
 
 
+@pytest.mark.both_fronts
 def test_a_list_of_connectors_that_can_not_be_understood_is_65(simulator: Simulator, run: RunTap) -> None:
     simulator.switch(faults={"null_list": 1}, fault_paths="connectors")
     result = run(max_wait_seconds=0)
@@ -164,6 +173,7 @@ def test_a_list_of_connectors_that_can_not_be_understood_is_65(simulator: Simula
     assert_told_plainly(result)
 
 
+@pytest.mark.both_fronts
 def test_a_redirect_is_65(simulator: Simulator, run: RunTap) -> None:
     simulator.switch(faults={"redirect": 1})
     result = run()
@@ -176,6 +186,7 @@ def test_a_redirect_is_65(simulator: Simulator, run: RunTap) -> None:
 # 69
 
 
+@pytest.mark.both_fronts
 def test_a_port_that_refuses_is_69(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -186,6 +197,7 @@ def test_a_port_that_refuses_is_69(tmp_path: Path) -> None:
     assert "Check api_url and the network" in run.complaint
 
 
+@pytest.mark.both_fronts
 def test_an_api_that_goes_on_failing_is_69_and_all_before_is_kept(simulator: Simulator, run: RunTap) -> None:
     first = run(start_date="2026-01-31T06:00:00Z")
     simulator.switch(faults={"http_500": 1}, fault_paths="logs")
@@ -205,6 +217,7 @@ def sorted_partitions(run: Run) -> list[dict[str, Any]]:
 # 75
 
 
+@pytest.mark.both_fronts
 def test_a_rate_limit_is_75_and_the_next_run_reads_the_rest(simulator: Simulator, run: RunTap) -> None:
     simulator.switch(requests_per_window=4)
     first = run(page_size=200, max_wait_seconds=60)
@@ -213,7 +226,7 @@ def test_a_rate_limit_is_75_and_the_next_run_reads_the_rest(simulator: Simulator
     assert "TOO_MANY_REQUESTS" in first.complaint
     assert re.search(r"It asks to wait 3[56]\d\d s, until \d{4}-", first.complaint)
     assert 0 < len(first.ids) < 2400
-    assert first.messages[-1]["type"] == "STATE"
+    assert first.ends_with_state
     recover(simulator)
     second = run(state=first.state)
     assert second.exit_code == 0
@@ -223,6 +236,7 @@ def test_a_rate_limit_is_75_and_the_next_run_reads_the_rest(simulator: Simulator
 # 77
 
 
+@pytest.mark.both_fronts
 @pytest.mark.parametrize(
     ("settings", "code"),
     [
@@ -244,6 +258,7 @@ def test_a_credential_that_is_refused_is_77(
     assert simulator.requests()["total"] == (2 if "connector_identifiers" in settings else 1)
 
 
+@pytest.mark.both_fronts
 @pytest.mark.parametrize("settings", [{"api_key": KEY_WITHOUT_SCOPE}, {"team_id": 1}])
 def test_a_credential_that_is_refused_by_every_connector_is_77(run: RunTap, settings: dict[str, Any]) -> None:
     result = run(connector_identifiers=BOTH, **settings)
@@ -281,6 +296,7 @@ def read_records(process: subprocess.Popen[str], count: int) -> str:
     return "".join(lines)
 
 
+@pytest.mark.both_fronts
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_run_that_is_told_to_stop_writes_its_state_and_the_next_one_reads_the_rest(
     simulator: Simulator, run: RunTap, tmp_path: Path, number: signal.Signals, code: int
@@ -291,16 +307,17 @@ def test_a_run_that_is_told_to_stop_writes_its_state_and_the_next_one_reads_the_
         assert process.stdout is not None
         written += process.stdout.read()
         process.wait(timeout=20)
-    first = Run(process.returncode, written, (tmp_path / "stderr").read_text())
+    first = run_of(process.returncode, written, (tmp_path / "stderr").read_text())
     assert first.exit_code == code
     assert_told_plainly(first)
     assert 450 <= len(first.ids) < 2400
-    assert first.messages[-1]["type"] == "STATE"
+    assert first.ends_with_state
     second = run(state=first.state)
     assert second.exit_code == 0
     assert sorted(first.ids + second.ids) == held(simulator)
 
 
+@pytest.mark.both_fronts
 def test_a_run_over_many_connectors_that_is_told_to_stop_writes_its_state_last(tmp_path: Path) -> None:
     with Simulator(fleet="uniform", connectors=60, logs=30, history_days=1) as simulator:
         settings = settings_for(simulator)
@@ -310,9 +327,9 @@ def test_a_run_over_many_connectors_that_is_told_to_stop_writes_its_state_last(t
             assert process.stdout is not None
             written += process.stdout.read()
             process.wait(timeout=20)
-        first = Run(process.returncode, written, "")
+        first = run_of(process.returncode, written, "")
         assert first.exit_code == 143
-        assert first.messages[-1]["type"] == "STATE"
+        assert first.ends_with_state
         second = run_tap(tmp_path, settings, state=first.state)
         assert second.exit_code == 0
         assert sorted(first.ids + second.ids) == sorted(
@@ -337,11 +354,11 @@ def test_a_run_that_waits_for_the_api_stops_at_once(simulator: Simulator, tmp_pa
         written += process.stdout.read()
         stderr = process.stderr.read()
         process.wait(timeout=20)
-    result = Run(process.returncode, written, stderr)
+    result = run_of(process.returncode, written, stderr)
     assert result.exit_code == 143
     assert_told_plainly(result)
     assert result.ids
-    assert result.messages[-1]["type"] == "STATE"
+    assert result.ends_with_state
 
 
 def test_a_run_that_has_not_read_a_page_stops_at_once(simulator: Simulator, tmp_path: Path) -> None:
@@ -355,6 +372,7 @@ def test_a_run_that_has_not_read_a_page_stops_at_once(simulator: Simulator, tmp_
         assert process.wait(timeout=20) == 143
 
 
+@pytest.mark.both_fronts
 def test_a_second_signal_ends_a_run_whose_output_nobody_reads(simulator: Simulator, tmp_path: Path) -> None:
     with begin(tmp_path, settings_for(simulator)) as process:
         read_records(process, 1)
@@ -372,13 +390,14 @@ def test_a_target_that_is_gone_ends_the_run_soon_and_is_told_plainly(simulator: 
         assert process.stdout is not None
         process.stdout.close()
         process.wait(timeout=20)
-    result = Run(process.returncode, "", (tmp_path / "stderr").read_text())
+    result = run_of(process.returncode, "", (tmp_path / "stderr").read_text())
     assert result.exit_code == 1
     assert_told_plainly(result)
     assert "The target has closed its input" in result.complaint
     assert simulator.requests()["total"] < 100  # of the 123 that the whole history takes
 
 
+@pytest.mark.both_fronts
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
 def test_a_full_disk_is_no_end_in_good_order(simulator: Simulator, tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as disk:
@@ -390,6 +409,7 @@ def test_a_full_disk_is_no_end_in_good_order(simulator: Simulator, tmp_path: Pat
 # Never
 
 
+@pytest.mark.both_fronts
 @pytest.mark.parametrize("kind", ["http_500", "http_502_html", "short_body", "not_json", "http_429_no_retry_after"])
 def test_faults_that_pass_leave_no_trace_in_what_is_delivered(
     simulator: Simulator, run: RunTap, kind: FaultKind

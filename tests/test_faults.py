@@ -477,7 +477,7 @@ def test_a_credential_that_expires_amid_the_pages(run_against: RunAgainst) -> No
     assert first.exit_code == 77
     assert first.ids in (IDS[:1], IDS[:2], IDS[:3])
     assert_told_plainly(first, "ACCESS_TOKEN_EXPIRED", "request-7", "Check api_key or bearer_token")
-    assert first.messages[-1]["type"] == "STATE"
+    assert first.ends_with_state
     with RawServer(serve) as server:
         second = run_against(server, page_size=2, state=first.state)
     assert second.exit_code == 0
