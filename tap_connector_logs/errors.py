@@ -15,7 +15,7 @@ _FORBIDDEN = 403
 
 
 class ExitCode(IntEnum):
-    """What the process ends with. The numbers are those of sysexits.h, and of shells where a signal ends a run.
+    """Exit codes. The numbers are those of sysexits.h, and of shells where a signal ends a run.
 
     Attributes:
         when: What has happened.
@@ -171,7 +171,7 @@ class ServerError(RefusedError):
 
 
 class BlockedError(ServerError):
-    """What refuses is not the API (403, without its words): that says nothing of the credential."""
+    """Something before the API refuses (403, without its words): that says nothing of the credential."""
 
     refuser = "Something between the tap and the API"
     advice = "It may be a CDN or a firewall: check the network, proxies, and which IP addresses are allowed."

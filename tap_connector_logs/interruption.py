@@ -1,4 +1,4 @@
-"""How a signal ends a run: at once where it waits, and nowhere amid what must be whole."""
+"""Signals that end a run: at once where it waits, and nowhere amid what must be whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way out: lines leave in blocks, each of them whole, whatever signal comes."""
+"""A writer of lines to stdout: they leave in blocks, each of them whole, whatever signal comes."""
 
 from __future__ import annotations
 

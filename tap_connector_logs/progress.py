@@ -1,4 +1,4 @@
-"""How far a run has come, for people: a live bar on a terminal, else a line in the log every half a minute.
+"""The progress of a run, for people: a live bar on a terminal, else a line in the log every half a minute.
 
 Both are told at the level INFO: a log level above it turns them off.
 """

@@ -1,4 +1,4 @@
-"""What the API sends, as the records that leave the tap.
+"""Records: what the API sends, as it leaves the tap.
 
 The API promises little: any field may be missing, of another type, or new. Nothing is dropped for it. A value
 that does not fit its column leaves the column null and goes, with all fields that have no column, to `extra`.

@@ -1,4 +1,4 @@
-"""What a run has done and met, as its end: an object for machines, and lines for people."""
+"""The summary of a run: an object for machines, and lines for people."""
 
 from __future__ import annotations
 

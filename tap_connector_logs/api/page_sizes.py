@@ -1,4 +1,4 @@
-"""How many logs to ask for at once: fewer of a connector for which the API does not manage as many."""
+"""The number of logs to ask for at once: fewer of a connector for which the API does not manage as many."""
 
 from __future__ import annotations
 

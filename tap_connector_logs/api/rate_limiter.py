@@ -1,4 +1,4 @@
-"""When a request may be made, whichever thread makes it: so many a second, and none while the API asks to wait.
+"""A rate limiter that all threads share: so many requests a second, and none while the API asks to wait.
 
 - No more than `requests_per_second` pass in any second, and never two at once.
 - A wait that the API asks of one request holds all of them.

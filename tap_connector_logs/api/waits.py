@@ -1,4 +1,4 @@
-"""How long a run has waited: requests that wait at the same time count once."""
+"""The time that a run has waited: requests that wait at the same time count once."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is still to be read, what to ask next, and what of each page is new. It knows no protocol."""
+"""The reading: intervals still to be read, the next question, and what of each page is new. It knows no protocol."""

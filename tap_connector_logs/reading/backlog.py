@@ -1,4 +1,4 @@
-"""What of one connector's history is still to be read, and where two runs overlap.
+"""The backlog of a connector: the time that is still to be read, and where two runs overlap.
 
 All arithmetic is on instants (whole microseconds), pure, without I/O and without a clock.
 """
@@ -12,7 +12,7 @@ from hashlib import blake2b
 from tap_connector_logs.instants import BEGINNING, END, FIRST, SECOND, floor_to
 
 FINGERPRINT_BYTES = 6
-"""What a log takes in the state. It is compared with logs that are shown again alone: one log in a hundred billion of
+"""Bytes that a log takes in the state. It is compared with logs that are shown again alone: one log in a hundred billion of
 those may meet the fingerprint of another."""
 
 MAX_FINGERPRINTS = 1_900
@@ -69,7 +69,7 @@ class Overlap:
 
     @property
     def fingerprints(self) -> list[bytes]:
-        """What stands for the logs delivered in it."""
+        """Fingerprints of the logs delivered in it."""
         return [key for _, key in self.known]
 
     @property
@@ -93,7 +93,7 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What a page of one connector is to its backlog, once it is delivered.
+    """The part of a backlog that a page works off, once it is delivered.
 
     Attributes:
         covered: The time that is read for good then; None if there is none.

@@ -1,4 +1,4 @@
-"""What the readers of one connector share, and those of all."""
+"""One connector in this run: the knowledge that its readers share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tap_connector_logs.reading.page_view import PageView
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What is to be read of each connector, and how.
+    """The bounds of a run, the same for all connectors.
 
     Attributes:
         start: Nothing older is wanted, now or later; BEGINNING for all that there is. An instant.
@@ -28,7 +28,7 @@ class Bounds:
 
 
 class Connector:
-    """What the readers of one connector share.
+    """A connector, as its readers know it.
 
     Attributes:
         identifier: The connector.

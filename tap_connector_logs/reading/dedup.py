@@ -1,4 +1,4 @@
-"""Which logs of one connector have been delivered: in this run, or before it as far as the state tells.
+"""The logs of one connector that have been delivered: in this run, or before it as far as the state tells.
 
 A log is known by what it says, never by its time alone. Only those that may be shown again are remembered: in memory
 those around the place where a page ended, in the state those that the next run will read once more.
@@ -19,7 +19,7 @@ from tap_connector_logs.records import identity, log_id
 
 @dataclass(slots=True)
 class Sifted:
-    """What a page brings.
+    """The new part of a page.
 
     Attributes:
         new: What has not been delivered.

@@ -1,4 +1,4 @@
-"""What a run has met that is not as it should be: data, each with the words for it, and counted for the summary."""
+"""Findings: all that is not as it should be, as data, with the words for it, and counted for the summary."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Failed:
 
 @dataclass(slots=True)
 class RunStats:
-    """What a run has met so far.
+    """The numbers of a run so far, and its findings.
 
     Attributes:
         logs: Entries to deliver.

@@ -30,7 +30,7 @@ _REACH = 32
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one request brought of one connector.
+    """The new logs of one answer.
 
     Attributes:
         connector_identifier: The connector.

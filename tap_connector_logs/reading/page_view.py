@@ -1,4 +1,4 @@
-"""What one answer shows of a connector: each entry once, where in time it stands, and what is in order."""
+"""A view of one answer: each entry once, where in time it stands, and what is in order."""
 
 from __future__ import annotations
 

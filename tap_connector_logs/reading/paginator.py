@@ -38,7 +38,7 @@ class StuckError(Exception):
 
 @dataclass(slots=True)
 class PageDecision:
-    """What to do with one page.
+    """The decision on one page: what to deliver of it, and what it has shown.
 
     Attributes:
         page: What the page shows.
@@ -134,7 +134,7 @@ class Paginator:
 
     @property
     def _asked(self) -> int:
-        """What was asked last, as an instant."""
+        """The last question, as an instant."""
         return END if self.before is None else self.before
 
     def _decide(self, decision: PageDecision, begins: int | None) -> None:

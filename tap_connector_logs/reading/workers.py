@@ -47,7 +47,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What came of a call: its result, or the error that it raised."""
+    """The outcome of a call: its result, or the error that it raised."""
 
     key: Any
     result: Any

@@ -1,4 +1,4 @@
-"""What the tap is given besides settings: a state and a catalog. Each is usable, or refused in one line."""
+"""A state and a catalog from outside: usable, or refused in one line."""
 
 from __future__ import annotations
 

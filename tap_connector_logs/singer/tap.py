@@ -200,7 +200,7 @@ class TapConnectorLogs(Tap):
 
 
 class _Metric(StrEnum):
-    """What the SDK's own metrics lack."""
+    """A metric that the SDK lacks."""
 
     RUN_SUMMARY = "run_summary"
 
