@@ -26,7 +26,7 @@ _USER_OF_URL = re.compile(r"//[^/\s]*@")
 
 
 class _Secrets:
-    """The texts that no line may hold: each secret in every form that it is likely to take, and the beginning of one."""
+    """The texts that no line may hold: each secret in every likely form, and the beginning of one."""
 
     def __init__(self) -> None:
         self._forms: set[str] = set()
