@@ -271,6 +271,13 @@ def test_records_have_all_columns_where_no_schema_says_otherwise(read_all: ReadA
     assert "logo_url" in read_all(catalog=catalog).records(CONNECTORS)[0]
 
 
+def test_a_stream_without_a_cursor_is_read_whole_where_that_is_asked_for_incrementally(read_all: ReadAll) -> None:
+    catalog = configured(CONNECTORS, sync_mode="incremental")
+    first = read_all(catalog=catalog)
+    second = read_all(catalog=catalog, state=first.state)
+    assert len(first.records(CONNECTORS)) == len(second.records(CONNECTORS)) == 2
+
+
 def test_streams_can_be_read_alone(read_all: ReadAll) -> None:
     run = read_all(catalog=configured(CONNECTORS))
     assert (run.ids, len(run.records(CONNECTORS))) == ([], 2)

@@ -10,6 +10,7 @@ from tap_connector_logs.inputs import read_settings
 from tap_connector_logs.schemas import CONNECTOR_LOGS, CONNECTORS, StreamSchema
 
 STREAMS = {stream.name: stream for stream in (CONNECTOR_LOGS, CONNECTORS)}
+SYNC_MODES = ("full_refresh", "incremental")
 
 
 def discovered(config: Path) -> dict[str, Any]:
@@ -30,18 +31,13 @@ def catalog() -> dict[str, Any]:
     return {"streams": [_stream(stream) for stream in STREAMS.values()]}
 
 
-def sync_modes(stream: StreamSchema) -> list[str]:
-    """Return how a stream can be read."""
-    return ["full_refresh"] if stream.replication_key is None else ["full_refresh", "incremental"]
-
-
 def _stream(stream: StreamSchema) -> dict[str, Any]:
     is_incremental = stream.replication_key is not None
     properties = {name: _column(column) for name, column in stream.schema["properties"].items()}
     return {
         "name": stream.name,
         "json_schema": {**stream.schema, "$schema": DIALECT, "properties": properties},
-        "supported_sync_modes": sync_modes(stream),
+        "supported_sync_modes": list(SYNC_MODES if is_incremental else SYNC_MODES[:1]),
         "source_defined_cursor": is_incremental,
         "default_cursor_field": [stream.replication_key] if is_incremental else [],
         "source_defined_primary_key": [[key] for key in stream.primary_keys],

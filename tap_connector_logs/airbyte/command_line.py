@@ -32,8 +32,6 @@ def run() -> int:
 
 
 def _run(writer: MessageWriter, interruption: Interruption) -> int:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interruption.handle)
     options = _parser().parse_args()
     if options.debug:
         logging.root.setLevel(logging.DEBUG)
@@ -54,6 +52,9 @@ def _run(writer: MessageWriter, interruption: Interruption) -> int:
         case _:
             from tap_connector_logs.airbyte.read import read  # noqa: PLC0415
 
+            # Only a run has something to write at its end; by default, a signal ends a process at once.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, interruption.handle)
             read(options.config, options.catalog, options.state, writer=writer, interruption=interruption)
     return ExitCode.COMPLETE
 

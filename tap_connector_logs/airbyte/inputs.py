@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tap_connector_logs.airbyte.catalog import STREAMS, sync_modes
+from tap_connector_logs.airbyte.catalog import STREAMS, SYNC_MODES
 from tap_connector_logs.errors import InputError
 from tap_connector_logs.log_safety import sanitize
 from tap_connector_logs.state import STREAM
@@ -84,9 +84,9 @@ def parse_state(state: Any) -> dict[str, Any]:
 
 def _configured(entry: dict[str, Any]) -> ConfiguredStream:
     name = entry["stream"]["name"]
-    modes = sync_modes(STREAMS[name])
-    if entry.get("sync_mode") not in modes:
-        raise _wrong_catalog(f"the sync_mode of {name} must be {' or '.join(modes)}")
+    # PyAirbyte asks for any stream incrementally: one that can't be read so is read whole.
+    if entry.get("sync_mode") not in SYNC_MODES:
+        raise _wrong_catalog(f"the sync_mode of {name} must be {' or '.join(SYNC_MODES)}")
     columns = STREAMS[name].schema["properties"]
     schema = entry["stream"].get("json_schema") or {}
     selected = schema.get("properties", columns) if isinstance(schema, dict) else None
