@@ -12,8 +12,8 @@ from hashlib import blake2b
 from tap_connector_logs.instants import BEGINNING, END, FIRST, SECOND, floor_to
 
 FINGERPRINT_BYTES = 6
-"""Bytes that a log takes in the state. It is compared with logs that are shown again alone: one log in a hundred billion
-of those may meet the fingerprint of another."""
+"""Bytes that a log takes in the state. It is compared with logs that are shown again alone: of those, one in a hundred
+billion may meet the fingerprint of another."""
 
 MAX_FINGERPRINTS = 1_900
 """Logs that are known of one connector: they take below 15 KiB of its state, which else is small."""
