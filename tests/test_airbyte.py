@@ -663,10 +663,6 @@ def stream(name: Any = LOGS, **fields: Any) -> dict[str, Any]:
             "issues is no stream of this source, which has connector_logs and con",
         ),
         ({"streams": [stream(sync_mode="log_based")]}, "the sync_mode of connector_logs must be full_refresh or incr"),
-        (
-            {"streams": [stream(CONNECTORS, sync_mode="incremental")]},
-            "the sync_mode of connectors must be full_refresh.",
-        ),
         ({"streams": [stream(stream={"name": LOGS, "json_schema": "x"})]}, "the json_schema of connector_logs is none"),
         (
             {"streams": [stream(stream={"name": LOGS, "json_schema": {"properties": ["id"]}})]},
