@@ -106,7 +106,7 @@ test-report: install
 	.venv/bin/python -m pytest -m browser
 
 # Each page has a checkout of its own, with what is installed here.
-test-docs: install docs postgres .venv-airflow/.installed
+test-docs: install docs postgres .venv-airflow/.installed .venv-dlt/.tap .venv-dagster/.tap
 	.venv/bin/python -m pytest -m commands
 
 # PyAirbyte knows no Python from 3.13 on: what is tested with it is skipped there.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -49,7 +50,7 @@ def check_out(folder: Path) -> None:
 def test_the_commands_of_a_page_work(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_out(tmp_path / "checkout")
     monkeypatch.chdir(tmp_path / "checkout")
-    foreign = ("AIRFLOW_", "MELTANO_", "REPORT_", "TAP_", "TARGET_", "VIRTUAL_ENV")
+    foreign = ("AIRFLOW_", "DAGSTER_", "MELTANO_", "REPORT_", "SOURCES__", "TAP_", "TARGET_", "VIRTUAL_ENV")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     with Simulator() as simulator, postgres() as port:
         simulator.add_logs("C8R21", [{"id": "refused", "log_time": simulator.advance(0), "status": 401}])
@@ -64,6 +65,9 @@ def test_the_commands_of_a_page_work(page: Path, tmp_path: Path, monkeypatch: py
                 "TARGET_POSTGRES_PORT": str(port),
                 "TARGET_POSTGRES_USER": USER,
                 "TARGET_POSTGRES_PASSWORD": "any",
+                "SOURCES__CONNECTOR_LOGS__SETTINGS": json.dumps({"api_url": simulator.url}),
+                "DLT_DATA_DIR": str(tmp_path / "dlt"),
+                "RUNTIME__DLTHUB_TELEMETRY": "false",
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

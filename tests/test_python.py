@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 import traceback
@@ -13,6 +14,7 @@ from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -21,6 +23,7 @@ from tap_connector_logs import Logs, TapConnectorLogs, read_logs
 from tap_connector_logs.errors import ConnectorsFailedError, CredentialError, InputError, TapError
 from tests.raw_server import RawServer, send
 from tests.tap_process import assert_tells_no_secret, held, run_tap, settings_for
+from tools.paths import ROOT
 from tools.simulator.process import Simulator
 
 
@@ -202,3 +205,23 @@ def test_the_output_of_the_tap_can_be_taken_in_python(simulator: Simulator) -> N
     assert messages[-1]["type"] == "STATE"
     again = list(read_logs(settings_for(simulator), messages[-1]["value"]))
     assert ids_in(again) == []
+
+
+def test_the_code_of_the_page_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "prefect", Mock(flow=lambda function, **_: function))
+    page = (ROOT / "docs" / "how-to" / "python.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    example = 'config = {"api_key": "your-api-key", "team_id": 936506}'
+    assert code.count(example) == 1
+    with Simulator() as simulator, redirect_stdout(io.StringIO()) as output:
+        names = {"config": settings_for(simulator)}
+        exec(code.replace(example, ""), names)
+        logs = held(simulator)
+    assert len(output.getvalue().splitlines()) == len(logs)
+    lines = (tmp_path / "connector_logs.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["id"] for line in lines) == logs
+    messages: Any = names["messages"]
+    assert sorted(message["record"]["id"] for message in messages if message["type"] == "RECORD") == logs
+    assert names["records"]
+    assert names["failed"]
