@@ -82,7 +82,8 @@ def _own(name: str, file: str) -> str:
     return str(PEERS / folder_name(name) / file)
 
 
-def _tap(folder: Path, job: Job) -> list[str]:
+def _settings(job: Job) -> dict[str, Any]:
+    """Return the tap's own settings, whichever its front."""
     settings = {
         "api_key": job.api_key,
         "team_id": job.team_id,
@@ -90,9 +91,29 @@ def _tap(folder: Path, job: Job) -> list[str]:
         "requests_per_second": job.requests_per_second,
         "page_size": 1000,
     }
-    if job.concurrency is not None:
-        settings["concurrency"] = job.concurrency
-    return [program(OURS, OURS), "--config", _write(folder / "config.json", settings), *_state(folder, job)]
+    return settings if job.concurrency is None else {**settings, "concurrency": job.concurrency}
+
+
+def _tap(folder: Path, job: Job) -> list[str]:
+    return [program(OURS, OURS), "--config", _write(folder / "config.json", _settings(job)), *_state(folder, job)]
+
+
+def _source(folder: Path, job: Job) -> list[str]:
+    return [program(OUR_SOURCE, OUR_SOURCE), *_read(folder, _settings(job)), *_state(folder, job)]
+
+
+def _read(folder: Path, settings: dict[str, Any]) -> list[str]:
+    """Return the arguments of an Airbyte source that reads the logs."""
+    stream = {
+        "name": "connector_logs",
+        "json_schema": {},
+        "supported_sync_modes": ["full_refresh", "incremental"],
+        "source_defined_cursor": True,
+        "default_cursor_field": ["log_time"],
+    }
+    catalog = {"streams": [{"stream": stream, "sync_mode": "incremental", "destination_sync_mode": "append"}]}
+    config = _write(folder / "config.json", settings)
+    return ["read", "--config", config, "--catalog", _write(folder / "catalog.json", catalog)]
 
 
 def _floor(_folder: Path, job: Job) -> list[str]:
@@ -147,21 +168,9 @@ def _airbyte_cdk(folder: Path, job: Job) -> list[str]:
         "requests_per_second": job.requests_per_second,
         "concurrency": job.concurrency or 10,
     }
-    stream = {
-        "name": "connector_logs",
-        "json_schema": {},
-        "supported_sync_modes": ["full_refresh", "incremental"],
-        "source_defined_cursor": True,
-        "default_cursor_field": ["log_time"],
-    }
-    catalog = {"streams": [{"stream": stream, "sync_mode": "incremental", "destination_sync_mode": "append"}]}
     return [
         program("airbyte-cdk", "source-declarative-manifest"),
-        "read",
-        "--config",
-        _write(folder / "config.json", settings),
-        "--catalog",
-        _write(folder / "catalog.json", catalog),
+        *_read(folder, settings),
         "--manifest-path",
         _own("airbyte-cdk", "manifest.yaml"),
         *_state(folder, job),
@@ -169,6 +178,7 @@ def _airbyte_cdk(folder: Path, job: Job) -> list[str]:
 
 
 OURS = "tap-connector-logs"
+OUR_SOURCE = "source-connector-logs"
 
 SUBJECTS = (
     Subject(
@@ -178,6 +188,15 @@ SUBJECTS = (
         command=_tap,
         cheapest=(program(OURS, OURS), "--version"),
         read=read_singer,
+        install=install_tap,
+    ),
+    Subject(
+        name=OUR_SOURCE,
+        distribution=OURS,
+        note="The same reading as an Airbyte source, with its messages in the place of Singer's.",
+        command=_source,
+        cheapest=(program(OUR_SOURCE, OUR_SOURCE), "spec"),
+        read=read_airbyte,
         install=install_tap,
     ),
     Subject(
