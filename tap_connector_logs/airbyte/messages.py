@@ -34,6 +34,16 @@ _LEVELS = (
 _encoder = msgspec.json.Encoder()
 
 
+class _Record(msgspec.Struct, gc=False):
+    stream: str
+    data: dict[str, Any]
+    emitted_at: int
+
+
+class _RecordMessage(msgspec.Struct, gc=False, tag_field="type", tag="RECORD"):
+    record: _Record
+
+
 class MessageWriter(BlockWriter):
     """Writes messages to stdout: records in blocks, any other at once.
 
@@ -88,12 +98,10 @@ class MessageWriter(BlockWriter):
         Raises:
             OutputError: If they can't be written.
         """
-        # All records have the same words around them, and no line break in them.
-        opening = _encoder.encode({"type": "RECORD", "record": {"stream": stream, "emitted_at": _now()}})[:-2]
-        opening += b',"data":'
-        lines = _encoder.encode_lines(records)
+        now = time.time_ns() // 1_000_000
+        lines = _encoder.encode_lines([_RecordMessage(_Record(stream, record, now)) for record in records])
         with self._deferred(), self._lock:
-            self.add(opening + lines[:-1].replace(b"\n", b"}}\n" + opening) + b"}}\n")
+            self.add(lines)
 
     def write_state(self, line: bytes) -> None:
         """Write a state, and all that waits.
@@ -211,7 +219,3 @@ class LogHandler(logging.Handler):
             self._writer.write({"type": "LOG", "log": log})
         except OutputError:
             sys.stderr.write(f"{line}\n")
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
