@@ -78,7 +78,7 @@ class Client:
     """Speaks to the API with one credential, for one team.
 
     Every method raises, after as many tries as are worth it: CredentialError, RateLimitError, ServerError,
-    UnreachableError or UnreadableAnswerError; and BudgetSpentError once `max_requests` have been made.
+    UnreachableError or UnreadableResponseError; and BudgetSpentError once `max_requests` have been made.
 
     Attributes:
         rate_limiter: What all requests wait for.

@@ -109,7 +109,7 @@ def read_response(
 
     Raises:
         RefusedError: If the API answers with an error: one of its subclasses, by what is to be done.
-        UnreadableAnswerError: If the answer is neither the list nor an error.
+        UnreadableResponseError: If the answer is neither the list nor an error.
     """
     body = decode(content)
     date = _date(headers.get("Date")) or now

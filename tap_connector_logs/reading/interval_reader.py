@@ -132,7 +132,7 @@ class IntervalReader:
             stats: Where to count what it shows.
 
         Raises:
-            UnreadableAnswerError: If the API's pages don't move on.
+            UnreadableResponseError: If the API's pages don't move on.
         """
         connector, limit = self.connector, answer.limit or self._bounds.page_size
         page = PageView(answer.entries, otherwise=self.paginator.interval.until - 1)
