@@ -87,6 +87,16 @@ def test_each_message_is_one_of_airbytes(tmp_path: Path, failing: Any) -> None:
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="PyAirbyte knows no Python from 3.13 on")
+def test_the_example_for_pyairbyte_works(simulator: Simulator, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "airbyte.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    place = f'"{simulator.api_key}", "api_url": "{simulator.url}", "requests_per_second": 1000'
+    example = example.replace('"your-api-key"', place).replace('="source-connector-logs"', f"={COMMAND!r}")
+    (tmp_path / "example.py").write_text(f"{example}\nprint('rows:', len(list(result['connector_logs'])))\n")
+    assert "rows: 2400\n" in run(PYAIRBYTE_PYTHON, tmp_path, "example.py")
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="PyAirbyte knows no Python from 3.13 on")
 @pytest.mark.parametrize("forbidden", [[], ["U0002"]], ids=["all", "one forbidden"])
 def test_pyairbyte_has_all_rows_once_and_reads_nothing_twice(tmp_path: Path, forbidden: list[str]) -> None:
     with Simulator(fleet="uniform", connectors=4, logs=3000, ties=0.3, history_days=1) as simulator:
