@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import pty
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -34,6 +37,7 @@ from tap_connector_logs.errors import (
     UnreachableError,
     UnreadableResponseError,
 )
+from tap_connector_logs.interruption import Interruption
 from tap_connector_logs.settings import CONFIG_SCHEMA
 from tests.airbyte_source import COMMAND, CONNECTORS, LOGS, SourceRun, command, configured, finished, read, run_source
 from tests.raw_server import RawServer, say_nothing
@@ -432,6 +436,48 @@ def test_the_traceback_of_a_line_stands_beside_it(capsysbinary: pytest.CaptureFi
     (log,) = written(capsysbinary).of_type("LOG")
     assert log["message"] == "outer"
     assert log["stack_trace"].endswith("ValueError: inner")
+
+
+def test_threads_that_tell_something_do_not_get_into_what_is_written(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    writer = MessageWriter(Interruption().deferred)
+    handler = LogHandler(writer)
+    record = logging.LogRecord("name", logging.INFO, "path", 1, "some line", (), None)
+    threads = [threading.Thread(target=lambda: [handler.handle(record) for _ in range(200)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(400):
+        writer.write_records(LOGS, [{"id": f"{number}-{part}", "text": "x" * 500} for part in range(10)])
+    for thread in threads:
+        thread.join()
+    writer.flush()
+    run = written(capsysbinary)
+    assert run.ids == [f"{number}-{part}" for number in range(400) for part in range(10)]
+    assert run.log() == ["some line"] * 800
+
+
+def test_progress_is_told_in_the_log_and_no_bar_is_drawn_on_a_terminal(simulator: Simulator, tmp_path: Path) -> None:
+    patch = "from tap_connector_logs import progress\nprogress.SECONDS_BETWEEN_LINES = 0.05\n"
+    (tmp_path / "sitecustomize.py").write_text(patch)
+    simulator.switch(latency=0.1)
+    terminal, other_end = pty.openpty()
+    done = subprocess.run(
+        command(tmp_path, "read", config=settings_for(simulator), catalog=configured(LOGS)),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=other_end,
+        text=True,
+        check=True,
+    )
+    os.write(other_end, b"nothing else\n")
+    assert os.read(terminal, 1000).split() == [b"nothing", b"else"]
+    for end_of_terminal in (terminal, other_end):
+        os.close(end_of_terminal)
+    run = SourceRun(0, done.stdout, "")
+    assert any(re.match(r"\d of 2 connectors done, [\d,]+ logs", line) for line in run.log("INFO"))
+    assert sorted(run.ids) == held(simulator)
 
 
 def test_more_is_told_where_that_is_asked_for(read_all: ReadAll) -> None:
