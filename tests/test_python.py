@@ -21,6 +21,7 @@ import pytest
 import tap_connector_logs
 from tap_connector_logs import Logs, TapConnectorLogs, read_logs
 from tap_connector_logs.errors import ConnectorsFailedError, CredentialError, InputError, TapError
+from tests.airbyte_source import configured, run_source
 from tests.raw_server import RawServer, send
 from tests.tap_process import assert_tells_no_secret, held, run_tap, settings_for
 from tools.paths import ROOT
@@ -103,6 +104,15 @@ def test_the_state_of_the_tap_is_taken_over_and_the_other_way_round(simulator: S
         (last,) = read_logs(settings_for(simulator), form)
         assert last.records == []
         assert run_tap(tmp_path, settings_for(simulator), state={"bookmarks": {"connector_logs": last.state}}).ids == []
+
+
+def test_so_is_that_of_airbyte(simulator: Simulator, tmp_path: Path) -> None:
+    files = {"config": settings_for(simulator), "catalog": configured("connector_logs")}
+    blob = run_source(tmp_path, "read", **files).blob
+    (last,) = read_logs(settings_for(simulator), blob)
+    assert last.records == []
+    stream = {"stream_descriptor": {"name": "connector_logs"}, "stream_state": last.state}
+    assert run_source(tmp_path, "read", **files, state=[{"type": "STREAM", "stream": stream}]).ids == []
 
 
 def test_a_team_without_connectors_has_a_state_that_can_be_passed_on(simulator: Simulator) -> None:
