@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
 from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote, quote_plus
 
@@ -29,23 +30,30 @@ class _Secrets:
     """The texts that no line may hold: each secret in every likely form, and the beginning of one."""
 
     def __init__(self) -> None:
-        self._forms: set[str] = set()
-        self._beginnings = re.compile(r"(?!)")  # matches nothing
+        self._added: set[str] = set()
+        self._adding = threading.Lock()
+        # Replaced as a whole and never changed, as other threads mask meanwhile.
+        self._found: tuple[frozenset[str], re.Pattern[str]] = frozenset(), re.compile(r"(?!)")  # matches nothing
 
     def add(self, secret: str) -> None:
         """Let a secret be found from now on."""
-        self._forms |= _forms(secret)
-        beginnings = {form[:_MIN_CHARACTERS] for form in self._forms}
-        self._beginnings = re.compile("|".join(map(re.escape, sorted(beginnings))))
+        with self._adding:
+            if secret in self._added:
+                return
+            self._added.add(secret)
+            forms = self._found[0] | _forms(secret)
+            beginnings = {form[:_MIN_CHARACTERS] for form in forms}
+            self._found = forms, re.compile("|".join(map(re.escape, sorted(beginnings))))
 
     def mask(self, text: str) -> str:
         """Return the text with secrets replaced, each as far as it goes: libraries cut what they repeat."""
+        forms, beginnings = self._found
         parts = []
         done = 0
-        while match := self._beginnings.search(text, done):
+        while match := beginnings.search(text, done):
             parts += [text[done : match.start()], _MASK]
             rest = text[match.start() :]
-            done = match.start() + max(_length_shared(rest, form) for form in self._forms)
+            done = match.start() + max(_length_shared(rest, form) for form in forms)
         return "".join(parts) + text[done:] if parts else text
 
 

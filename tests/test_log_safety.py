@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.logging import StructuredFormatter
 
-from tap_connector_logs.log_safety import LineFormatter, _Secrets, install, register_secret, sanitize
+from tap_connector_logs.log_safety import LineFormatter, _length_shared, _Secrets, install, register_secret, sanitize
 from tests.raw_server import RawServer, answer
 from tests.tap_process import Run, RunTap, run_tap
 from tools.simulator.process import Simulator
@@ -156,6 +156,23 @@ def test_a_secret_is_hidden_as_often_as_it_comes() -> None:
 def test_a_word_too_short_to_be_a_secret_is_left_in() -> None:
     register_secret("logs")
     assert sanitize("connector logs") == "connector logs"
+
+
+def test_a_secret_can_be_registered_while_another_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def register_another(text: str, other: str) -> int:
+        register_secret("another-secret")  # as another thread would, while this one looks at each form
+        return _length_shared(text, other)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tap_connector_logs.log_safety._length_shared", register_another)
+        assert sanitize(f"<{SECRET}>") == "<***>"
+    assert sanitize("<another-secret>") == "<***>"
+
+
+def test_a_secret_that_is_known_costs_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tap_connector_logs.log_safety._forms", None)
+    register_secret(SECRET)
+    assert sanitize(f"<{SECRET}>") == "<***>"
 
 
 def test_the_formatters_of_all_handlers_are_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
