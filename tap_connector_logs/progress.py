@@ -63,7 +63,8 @@ def describe(scheduler: Scheduler, client: Client) -> str:
 
 def _is_log_on_terminal() -> bool:
     """Tell whether there is a terminal, and the log goes to it: a bar draws itself below the lines of such a log."""
-    return sys.stderr.isatty() and any(isinstance(handler, logging.StreamHandler) for handler in logging.root.handlers)
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()  # None where a process is begun without one
+    return is_terminal and any(isinstance(handler, logging.StreamHandler) for handler in logging.root.handlers)
 
 
 def _write_lines(scheduler: Scheduler, client: Client, stopped: threading.Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -19,6 +20,10 @@ from tools.simulator.simulation import KEY_WITHOUT_SCOPE
 from tools.simulator.switches import FaultKind
 
 BOTH = ["U0001", "U0002"]
+
+needs_full_disk = pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="this system has no disk that is always full"
+)
 
 
 def recover(simulator: Simulator) -> None:
@@ -398,12 +403,44 @@ def test_a_target_that_is_gone_ends_the_run_soon_and_is_told_plainly(simulator: 
 
 
 @pytest.mark.both_fronts
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+@needs_full_disk
 def test_a_full_disk_is_no_end_in_good_order(simulator: Simulator, tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as disk:
         arguments = command(tmp_path, settings_for(simulator))
         done = subprocess.run(arguments, cwd=tmp_path, stdout=disk, stderr=subprocess.PIPE, timeout=60, check=False)
     assert done.returncode == 1
+
+
+# Without streams
+
+
+def run_in_shell(folder: Path, words: list[str], redirection: str) -> Run:
+    """Run a command line as a shell does, with its streams where that says."""
+    done = subprocess.run(
+        f"{shlex.join(words)} {redirection}",
+        cwd=folder,
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return run_of(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.both_fronts
+def test_a_run_needs_no_stderr(simulator: Simulator, tmp_path: Path) -> None:
+    result = run_in_shell(tmp_path, command(tmp_path, settings_for(simulator)), "2>&-")
+    assert result.exit_code == 0
+    assert sorted(result.ids) == held(simulator)
+
+
+@pytest.mark.both_fronts
+@needs_full_disk
+@pytest.mark.parametrize("no_stderr", ["2>&-", "2>/dev/full"])
+def test_what_can_be_told_nowhere_is_left_to_the_exit_code(tmp_path: Path, no_stderr: str) -> None:
+    result = run_in_shell(tmp_path, command(tmp_path, {"team_id": 0}), f">/dev/full {no_stderr}")
+    assert result.exit_code == 64
 
 
 # Never

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from typing import Any
 
@@ -218,4 +218,5 @@ class LogHandler(logging.Handler):
         try:
             self._writer.write({"type": "LOG", "log": log})
         except OutputError:
-            sys.stderr.write(f"{line}\n")
+            with suppress(AttributeError, OSError):  # there may be no stderr, or none that takes anything
+                sys.stderr.write(f"{line}\n")
