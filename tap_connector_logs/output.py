@@ -60,28 +60,39 @@ class BlockWriter:
             OutputError: If it can't be written.
         """
         self._check()
-        try:
-            with self._deferred():
-                with memoryview(self._waiting) as whole:
-                    written = 0
-                    while written < len(whole):  # where Python is told not to buffer, a signal ends a write half-way
-                        written += _write(whole[written:])
-                sys.stdout.flush()
-                self._waiting = bytearray()
-        except BrokenPipeError as error:
-            self._failure = OutputError(
-                "The target has closed its input: its own log tells why. The next run goes on from the last state "
-                "that it has taken."
-            )
-            raise self._failure from error
-        except OSError as error:
-            self._failure = OutputError(f"The output can't be written: {error.strerror}.")
-            raise self._failure from error
+        with self._deferred():
+            try:
+                self._write()
+            except BaseException as error:
+                self._failure = _failure(error)
+                if isinstance(error, OSError):
+                    raise self._failure from error
+                raise
+
+    def _write(self) -> None:
+        """Write all that waits."""
+        with memoryview(self._waiting) as whole:
+            written = 0
+            while written < len(whole):  # where Python is told not to buffer, a signal ends a write half-way
+                written += _write(whole[written:])
+        sys.stdout.flush()
+        self._waiting = bytearray()
 
     def _check(self) -> None:
         """Let nothing follow what did not leave, a state least of all."""
         if self._failure is not None:
             raise self._failure
+
+
+def _failure(error: BaseException) -> OutputError:
+    """Return what is told where something has ended a write."""
+    if isinstance(error, BrokenPipeError):
+        return OutputError(
+            "The target has closed its input: its own log tells why. The next run goes on from the last state that it "
+            "has taken."
+        )
+    reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__} has ended a write"
+    return OutputError(f"The output can't be written: {reason}.")
 
 
 def _write(block: memoryview) -> int:

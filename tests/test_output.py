@@ -132,7 +132,7 @@ def test_a_catalog_without_keys_keeps_those_of_the_stream(run: RunTap, tmp_path:
 class Pipe:
     """Stands in for stdout: takes what is written, or fails once."""
 
-    def __init__(self, error: OSError | None = None) -> None:
+    def __init__(self, error: BaseException | None = None) -> None:
         self.taken = b""
         self.error = error
         self.buffer = self
@@ -174,6 +174,21 @@ def test_no_state_follows_a_block_that_did_not_leave(monkeypatch: pytest.MonkeyP
     for _ in range(2):
         with pytest.raises(OutputError, match="No space left"):
             writer.write_message(StateMessage({"bookmarks": {}}))
+    assert pipe.taken == b""
+
+
+@pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt()])
+def test_nor_does_one_follow_a_block_that_anything_else_has_cut(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    pipe = Pipe(error)
+    monkeypatch.setattr(sys, "stdout", pipe)
+    writer = MessageWriter(nullcontext)
+    writer.write_records("logs", [{"id": "1"}])
+    with pytest.raises(type(error)):
+        writer.flush()
+    with pytest.raises(OutputError, match=f"{type(error).__name__} has ended a write"):
+        writer.write_message(StateMessage({"bookmarks": {}}))
     assert pipe.taken == b""
 
 
