@@ -6,12 +6,11 @@ Nothing that can't be used is repeated in a message, since it may be a secret.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from tap_connector_logs.errors import InputError
-from tap_connector_logs.log_safety import register_secret, sanitize
+from tap_connector_logs.log_safety import sanitize
 from tap_connector_logs.settings import CONFIG_SCHEMA, CREDENTIALS, Settings, parse_settings
 
 
@@ -43,10 +42,8 @@ def parse_object(what: str, file: IO[str]) -> dict[str, Any]:
 
 
 def read_settings(path: Path) -> Settings:
-    """Read settings from a file; as `read_json`. Their credential appears in no line from then on."""
-    config = read_object("settings", path)
-    register_credentials(config)
-    return parse_settings(config, CONFIG_SCHEMA)
+    """Read settings from a file; as `read_json`."""
+    return parse_settings(read_object("settings", path), CONFIG_SCHEMA)
 
 
 def may_be_a_file(text: str) -> bool:
@@ -54,19 +51,14 @@ def may_be_a_file(text: str) -> bool:
     return not any(mark in text.lower() for mark in ("{", *CREDENTIALS))
 
 
-def register_credentials(config: Mapping[str, Any]) -> None:
-    """Let the credentials of a configuration appear in no line from now on."""
-    for name in CREDENTIALS:
-        if isinstance(credential := config.get(name), str):
-            register_secret(credential)
-
-
 def _parse(what: str, file: IO[str]) -> Any:
     try:
-        return json.load(file, parse_constant=_refuse)
+        value = json.load(file, parse_constant=_refuse)
+        json.dumps(value, ensure_ascii=False).encode()  # lest there be text in it that nobody can write
     except (ValueError, RecursionError) as error:
         place = f", in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise InputError(f"The {what} file {_name(file.name)} is not valid JSON{place}.") from error
+    return value
 
 
 def _object(what: str, path: object, value: Any) -> dict[str, Any]:

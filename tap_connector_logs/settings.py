@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from tap_connector_logs.errors import InputError
 from tap_connector_logs.instants import BEGINNING, END, parse_instant
-from tap_connector_logs.log_safety import sanitize
+from tap_connector_logs.log_safety import register_secret, sanitize
 
 TAP_NAME = "tap-connector-logs"
 ENV_PREFIX = "TAP_CONNECTOR_LOGS_"
@@ -213,7 +213,7 @@ class Settings:
 
 
 def parse_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Settings:
-    """Check a configuration and read the tap's own settings from it.
+    """Check a configuration and read the tap's own settings from it. Its credential appears in no line from then on.
 
     Args:
         config: Setting names and values.
@@ -222,6 +222,7 @@ def parse_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Sett
     Raises:
         InputError: If anything is wrong; names all of it in one line, and never repeats a value.
     """
+    _register_credentials(config)
     problems = [*_unknown_names(config, schema["properties"])]
     errors = list(Draft202012Validator(schema).iter_errors(config))
     problems += sorted({_problem(error) for error in errors})
@@ -279,6 +280,12 @@ def parse_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Sett
         api_is_local=api_is_local,
         user_agent=values["user_agent"],
     )
+
+
+def _register_credentials(config: Mapping[str, Any]) -> None:
+    for name in CREDENTIALS:
+        if isinstance(credential := config.get(name), str):
+            register_secret(credential)
 
 
 def settings_from_environment(environ: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, Any]:

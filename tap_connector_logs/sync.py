@@ -80,6 +80,7 @@ class Sync:
         state: dict[str, Any],
         *,
         deferred: Callable[[], AbstractContextManager[None]] = nullcontext,
+        client: Client | None = None,
     ) -> None:
         """Begin a run; nothing is sent yet.
 
@@ -87,13 +88,14 @@ class Sync:
             settings: What to read, and how.
             state: The state of the stream `connector_logs`, as the last run left it.
             deferred: Gives a context that no signal ends: in it a batch is yielded, and taken into the state.
+            client: Whom to ask, where other runs ask it as well; None for a client of its own.
 
         Raises:
             InputError: If the state can't be used.
         """
         self.settings = settings
         self.state = state
-        self.client = Client(settings)
+        self.client = client or Client(settings)
         self.scheduler: Scheduler | None = None
         self.ended_by: TapError | None = None
         self._bookmarks = Bookmarks(state)
@@ -120,8 +122,12 @@ class Sync:
             yield from self._read_logs() if stream == STREAM else self._read_connectors(stream)
         except TapError as error:
             self.ended_by = error
+            self.client.close()
         except BudgetSpentError:
-            logger.info("max_requests is used up before the list of connectors has come.")
+            self._tell_of_spent_budget(stream)
+        except BaseException:
+            self.client.close()
+            raise
         if stream == STREAM:
             yield Checkpoint(stream, self.state)
 
@@ -139,6 +145,14 @@ class Sync:
         if self.settings.on_connector_error == "fail" or len(failures) == self.scheduler.connectors:
             raise error
         logger.warning("%s The run ends well all the same, as on_connector_error is %r.", error, "warn")
+
+    def _tell_of_spent_budget(self, stream: str) -> None:
+        """Tell that the list of connectors has not come: the next run reads their logs, but a list is whole or none."""
+        words = "max_requests is used up before the list of connectors has come."
+        if stream == STREAM:
+            logger.info(words)
+        else:
+            self.ended_by = TapError(f"{words} Raise it, or leave the stream {stream} out.")
 
     def _read_connectors(self, stream: str) -> Iterator[Event]:
         connectors = yield from self._list_connectors()
@@ -203,6 +217,26 @@ class Sync:
 def bounds(settings: Settings) -> Bounds:
     """Return what the reading needs of the settings."""
     return Bounds(settings.start, settings.end, settings.lookback_seconds * SECOND, settings.page_size)
+
+
+def batches(sync: Sync, stream: str) -> Iterator[list[dict[str, Any]]]:
+    """Yield the records of a stream, each batch once the state covers it: for those who keep both or neither.
+
+    Args:
+        sync: The run.
+        stream: The name of the stream.
+    """
+    records: list[dict[str, Any]] = []
+    for event in sync.read(stream):
+        if isinstance(event, Batch):
+            records = event.records
+        elif not isinstance(event, Checkpoint):
+            tell(event)
+        elif records:
+            yield records
+            records = []
+    if records:  # of a stream without a state
+        yield records
 
 
 def tell(event: Event) -> None:

@@ -109,10 +109,16 @@ def test_the_state_of_the_tap_is_taken_over_and_the_other_way_round(simulator: S
 def test_so_is_that_of_airbyte(simulator: Simulator, tmp_path: Path) -> None:
     files = {"config": settings_for(simulator), "catalog": configured("connector_logs")}
     blob = run_source(tmp_path, "read", **files).blob
-    (last,) = read_logs(settings_for(simulator), blob)
-    assert last.records == []
-    stream = {"stream_descriptor": {"name": "connector_logs"}, "stream_state": last.state}
+    stream = {"stream_descriptor": {"name": "connector_logs"}, "stream_state": blob}
+    for form in (blob, [{"type": "STREAM", "stream": stream}]):
+        (last,) = read_logs(settings_for(simulator), form)
+        assert last.records == []
+    stream["stream_state"] = last.state
     assert run_source(tmp_path, "read", **files, state=[{"type": "STREAM", "stream": stream}]).ids == []
+
+
+def test_an_empty_state_of_singer_is_none(simulator: Simulator) -> None:
+    assert ids_in(list(read_logs(settings_for(simulator), {"bookmarks": {}}))) == held(simulator)
 
 
 def test_a_team_without_connectors_has_a_state_that_can_be_passed_on(simulator: Simulator) -> None:
@@ -170,7 +176,7 @@ def test_wrong_settings_are_raised_at_once(config: dict[str, Any], told: str) ->
     [
         "state.json",
         [],
-        {"bookmarks": {}},
+        [{"type": "STREAM", "stream": {"stream_descriptor": {"name": "connectors"}, "stream_state": {}}}],
         {"bookmarks": {"connector_logs": []}},
         {"bookmarks": {"another": {}}},
         {"singer_state": {"bookmarks": {"connector_logs": {}}}},

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tap_connector_logs.errors import ConnectorsFailedError
+from tap_connector_logs.api.rate_limiter import BudgetSpentError
+from tap_connector_logs.errors import ConnectorsFailedError, TapError
 from tap_connector_logs.reading.findings import Failed
 from tap_connector_logs.reading.workers import Waiting
 from tap_connector_logs.settings import CONFIG_SCHEMA, parse_settings
@@ -111,3 +112,26 @@ def test_no_thread_is_left(simulator: Simulator) -> None:
             break
         pause.wait(0.01)
     assert threading.active_count() <= before
+
+
+def test_a_reader_that_is_closed_asks_for_nothing_more(simulator: Simulator) -> None:
+    sync = sync_of(simulator)
+    reading = sync.read("connector_logs")
+    next(event for event in reading if isinstance(event, Batch))
+    simulator.switch(faults={"http_503": 1.0})
+    reading.close()  # type: ignore[attr-defined]
+    pause = threading.Event()
+    pause.wait(0.5)  # what was under way has been answered
+    simulator.reset_requests()
+    pause.wait(2.5)
+    assert simulator.requests()["total"] == 0
+    with pytest.raises(BudgetSpentError):
+        sync.client.rate_limiter.acquire()
+
+
+def test_a_list_of_connectors_is_whole_or_an_error(simulator: Simulator) -> None:
+    sync = sync_of(simulator, connector_identifiers=simulator.connectors()[:1], max_requests=2)
+    list(sync.read("connector_logs"))
+    assert list(sync.read("connectors")) == []
+    with pytest.raises(TapError, match=r"max_requests is used up before the list of connectors has come\. Raise it"):
+        sync.raise_failures()

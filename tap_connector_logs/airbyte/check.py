@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from tap_connector_logs.api.client import Client
+from tap_connector_logs.api.rate_limiter import BudgetSpentError
 from tap_connector_logs.errors import TapError
 from tap_connector_logs.inputs import read_settings
 from tap_connector_logs.log_safety import in_one_line
 from tap_connector_logs.settings import Settings
 
 _TIMEOUT_SECONDS = 10.0
+_REQUESTS_PER_SECOND = 10.0
 _MAX_TRIES = 2
 
 
@@ -33,13 +36,15 @@ def _ask_once(settings: Settings) -> None:
     client = Client(
         replace(
             settings,
-            max_requests=None,
+            max_requests=_MAX_TRIES,
             max_wait_seconds=0,
+            requests_per_second=_REQUESTS_PER_SECOND,
             request_timeout_seconds=min(settings.request_timeout_seconds, _TIMEOUT_SECONDS),
         ),
         max_tries=_MAX_TRIES,
     )
-    if settings.connector_identifiers is None:
-        client.list_connectors()
-    else:
+    if settings.connector_identifiers is not None:
         client.list_logs(settings.connector_identifiers[0], limit=1, before=None)
+        return
+    with suppress(BudgetSpentError):  # a page of the list has come, and there are more
+        client.list_connectors()

@@ -87,16 +87,16 @@ def _configured(entry: dict[str, Any]) -> ConfiguredStream:
     # PyAirbyte asks for any stream incrementally: one that can't be read so is read whole.
     if entry.get("sync_mode") not in SYNC_MODES:
         raise _wrong_catalog(f"the sync_mode of {name} must be {' or '.join(SYNC_MODES)}")
-    columns = STREAMS[name].schema["properties"]
+    columns, cursor = STREAMS[name].schema["properties"], STREAMS[name].replication_key
     schema = entry["stream"].get("json_schema") or {}
-    selected = schema.get("properties", columns) if isinstance(schema, dict) else None
+    selected = (schema.get("properties") or columns) if isinstance(schema, dict) else None
     if not isinstance(selected, dict):
         raise _wrong_catalog(f"the json_schema of {name} is none")
     if unknown := selected.keys() - columns.keys():
         raise _wrong_catalog(f"{_listed(unknown)} is no column of {name}")
     return ConfiguredStream(
         name,
-        tuple(column for column in columns if column not in selected),
+        tuple(column for column in columns if column not in {*selected, *STREAMS[name].primary_keys, cursor}),
         str(entry.get("destination_sync_mode")).startswith("overwrite"),
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tap_connector_logs import summary
@@ -42,7 +44,7 @@ def read(config: Path, catalog: Path, state: Path | None, *, writer: MessageWrit
     failures: dict[TapError, str] = {}
     try:
         for stream in streams:
-            if (failure := _read_stream(sync, stream, writer)) is not None:
+            if (failure := _read_stream(sync, stream, writer, interruption.deferred)) is not None:
                 failures.setdefault(failure, stream.name)
     finally:
         summary.tell(sync)
@@ -54,7 +56,9 @@ def read(config: Path, catalog: Path, state: Path | None, *, writer: MessageWrit
         writer.write_error(str(error), error)
 
 
-def _read_stream(sync: Sync, stream: ConfiguredStream, writer: MessageWriter) -> TapError | None:
+def _read_stream(
+    sync: Sync, stream: ConfiguredStream, writer: MessageWriter, deferred: Callable[[], AbstractContextManager[None]]
+) -> TapError | None:
     """Read a stream, and return why it is not complete, if it isn't."""
     is_of_logs = stream.name == STREAM
     if stream.overwrites and is_of_logs:
@@ -64,6 +68,7 @@ def _read_stream(sync: Sync, stream: ConfiguredStream, writer: MessageWriter) ->
             STREAM,
         )
     output = StreamWriter(writer, stream.name, columns_left_out=stream.columns_left_out)
+    is_complete, can_write = False, True
     try:
         output.write_status("STARTED")
         for event in sync.read(stream.name):
@@ -76,17 +81,17 @@ def _read_stream(sync: Sync, stream: ConfiguredStream, writer: MessageWriter) ->
                     output.write_wait(event.until)
                 case _:
                     tell(event)
-        if is_of_logs or sync.ended_by is None:
-            output.write_state(sync.state if is_of_logs else _STATE_WITHOUT_CURSOR)
+        failure = _failure(sync) if is_of_logs else sync.ended_by
+        is_complete = failure is None
     except OutputError:
-        raise  # nothing else can be written, either
-    except BaseException:
-        if is_of_logs:
-            output.write_state(sync.state)
-        output.write_status("INCOMPLETE")
+        can_write = False
         raise
-    failure = _failure(sync) if is_of_logs else sync.ended_by
-    output.write_status("COMPLETE" if failure is None else "INCOMPLETE")
+    finally:
+        with deferred():
+            if can_write and (is_of_logs or is_complete):
+                output.write_state(sync.state if is_of_logs else _STATE_WITHOUT_CURSOR)
+            if can_write:
+                output.write_status("COMPLETE" if is_complete else "INCOMPLETE")
     return failure
 
 

@@ -122,6 +122,10 @@ class Client:
         """Seconds so far in which a request waited to be made again."""
         return self._waits.seconds
 
+    def close(self) -> None:
+        """Make no request any more, whatever waits to be made or made again."""
+        self.rate_limiter.close()
+
     def list_connectors(self) -> Response:
         """Return the connectors of the team that the credential may see, on however many pages.
 
@@ -229,6 +233,8 @@ class Client:
     def _is_final(self, request: _Request, error: Exception) -> bool:
         """Tell whether another try is pointless, or would wait longer than is wanted."""
         if not (isinstance(error, TapError) and error.may_pass) or (error.retry_after or 0) > self._longest_wait:
+            return True
+        if self.rate_limiter.is_closed:
             return True
         return isinstance(error, TooLargeError) and request.limit <= 1
 

@@ -52,6 +52,7 @@ class RateLimiter:
 
     Attributes:
         passed: Requests let through so far.
+        is_closed: Whether nothing is let through any more.
         on_pause: Is told the seconds of each wait that the API asks for, by whichever thread learns of it.
     """
 
@@ -64,6 +65,7 @@ class RateLimiter:
             longest_wait: Seconds between two requests at the most, however little is left of the hour's budget.
         """
         self.passed = 0
+        self.is_closed = False
         self.on_pause: Callable[[float], None] = lambda _: None
         at_once = max(1, int(min(requests_per_second, _MAX_REMEMBERED)))
         self._span = at_once / requests_per_second + _SLACK_SECONDS
@@ -86,8 +88,8 @@ class RateLimiter:
 
     @property
     def is_spent(self) -> bool:
-        """Whether the run has made as many requests as it may."""
-        return self.left <= 0
+        """Whether no request may be made any more."""
+        return self.is_closed or self.left <= 0
 
     @property
     def paused_for(self) -> float:
@@ -107,6 +109,10 @@ class RateLimiter:
                 raise BudgetSpentError
             self.passed += 1
             self._recent.append(time.monotonic())
+
+    def close(self) -> None:
+        """Let nothing through any more."""
+        self.is_closed = True
 
     def pause(self, seconds: float) -> bool:
         """Let nothing through for some seconds, and return whether that is news: requests under way may all say so."""

@@ -10,11 +10,11 @@ import dlt
 from dlt.extract import DltResource
 
 from tap_connector_logs import summary
+from tap_connector_logs.api.client import Client
 from tap_connector_logs.errors import TapError
-from tap_connector_logs.log_safety import register_secret
 from tap_connector_logs.schemas import CONNECTOR_LOGS, CONNECTORS, StreamSchema
 from tap_connector_logs.settings import CONFIG_SCHEMA, Settings, parse_settings
-from tap_connector_logs.sync import Batch, Checkpoint, Sync, tell
+from tap_connector_logs.sync import Sync, batches
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +39,9 @@ def connector_logs(
         team_id: Number of the team that owns the connectors.
         settings: All other settings.
     """
-    register_secret(api_key or bearer_token or "")
     given = {"api_key": api_key, "bearer_token": bearer_token, "team_id": team_id}
     parsed = parse_settings({"on_connector_error": "warn", **(settings or {}), **given}, CONFIG_SCHEMA)
+    client = Client(parsed)
     for stream in (CONNECTORS, CONNECTOR_LOGS):  # the list first: if that fails, nothing is lost yet
         yield dlt.resource(
             _records,
@@ -50,19 +50,16 @@ def connector_logs(
             write_disposition="merge",
             columns=_columns(stream),
             selected=stream.selected_by_default,
-        )(stream, parsed)
+        )(stream, parsed, client)
 
 
-def _records(stream: StreamSchema, settings: Settings) -> Iterator[list[dict[str, Any]]]:
-    # The very object that dlt keeps, with all that is yielded or not at all.
-    sync = Sync(settings, dlt.current.resource_state() if stream is CONNECTOR_LOGS else {})
+def _records(stream: StreamSchema, settings: Settings, client: Client) -> Iterator[list[dict[str, Any]]]:
+    # The very object that dlt keeps, with all that is yielded or not at all: so a batch follows its checkpoint.
+    sync = Sync(settings, dlt.current.resource_state() if stream is CONNECTOR_LOGS else {}, client=client)
     count = 0
-    for event in sync.read(stream.name):
-        if isinstance(event, Batch):
-            count += len(event.records)
-            yield event.records
-        elif not isinstance(event, Checkpoint):
-            tell(event)
+    for batch in batches(sync, stream.name):
+        count += len(batch)
+        yield batch
     summary.tell(sync)
     try:
         sync.raise_failures()

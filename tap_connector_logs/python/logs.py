@@ -9,10 +9,12 @@ from typing import Any
 
 from tap_connector_logs import summary
 from tap_connector_logs.errors import InputError, TapError
-from tap_connector_logs.log_safety import register_secret
-from tap_connector_logs.settings import CONFIG_SCHEMA, CREDENTIALS, parse_settings
+from tap_connector_logs.settings import CONFIG_SCHEMA, parse_settings
 from tap_connector_logs.state import STREAM
-from tap_connector_logs.sync import Batch, Checkpoint, Sync, tell
+from tap_connector_logs.sync import Sync, batches
+
+State = dict[str, Any] | list[dict[str, Any]] | None
+"""A state of `connector_logs`: alone, in Singer's form, or in Airbyte's list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Logs:
     state: dict[str, Any]
 
 
-def read_logs(config: Mapping[str, Any], state: dict[str, Any] | None = None) -> Iterator[Logs]:
+def read_logs(config: Mapping[str, Any], state: State = None) -> Iterator[Logs]:
     """Read the logs that a state does not cover.
 
         for logs in read_logs(config, state):
@@ -47,23 +49,13 @@ def read_logs(config: Mapping[str, Any], state: dict[str, Any] | None = None) ->
     Raises:
         InputError: If settings or state can't be used.
     """
-    for name in CREDENTIALS:
-        if isinstance(credential := config.get(name), str):
-            register_secret(credential)
     return _batches(Sync(parse_settings(config, CONFIG_SCHEMA), _state_of_stream(state)))
 
 
 def _batches(sync: Sync) -> Iterator[Logs]:
-    records: list[dict[str, Any]] = []
     try:
-        for event in sync.read(STREAM):
-            if isinstance(event, Batch):
-                records = event.records
-            elif not isinstance(event, Checkpoint):
-                tell(event)
-            elif records:
-                yield Logs(records, _copy(event.state))
-                records = []
+        for records in batches(sync, STREAM):
+            yield Logs(records, _copy(sync.state))
     finally:
         summary.tell(sync)
     yield Logs([], _copy(sync.state))
@@ -73,11 +65,18 @@ def _batches(sync: Sync) -> Iterator[Logs]:
         raise error.with_traceback(None) from None  # what has caused it may repeat what a server sent
 
 
-def _state_of_stream(state: dict[str, Any] | None) -> dict[str, Any]:
+def _state_of_stream(state: State) -> dict[str, Any]:
     """Return a copy of the state of the stream, be it alone or where Singer keeps it."""
     match state:
         case None:
             return {}
+        case {"bookmarks": dict(others)} if not others:
+            return {}
+        case list():
+            for part in state:
+                match part:
+                    case {"stream": {"stream_descriptor": {"name": "connector_logs"}, "stream_state": dict(found)}}:
+                        return deepcopy(found)
         case {"bookmarks": {"connector_logs": dict(found)}}:
             return deepcopy(found)
         case dict(found) if not found or found.keys() & {"partitions", "replication_key_value"}:

@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from tap_connector_logs import summary
 from tap_connector_logs.errors import OutputError
-from tap_connector_logs.inputs import parse_object, read_object, register_credentials
+from tap_connector_logs.inputs import parse_object, read_object
 from tap_connector_logs.interruption import Interruption
 from tap_connector_logs.log_safety import sanitize
 from tap_connector_logs.settings import (
@@ -78,7 +78,6 @@ class TapConnectorLogs(Tap):
         settings = dict(config or {})
         if kwargs.pop("parse_env_config", False) and validate_config:
             settings |= _settings_from_environment(self.config_jsonschema)
-        register_credentials(settings)
         if validate_config:
             self.settings = parse_settings(settings, self.config_jsonschema)
         keys = {stream.name: stream.primary_keys for stream in (ConnectorLogsStream, ConnectorsStream)}
