@@ -12,6 +12,16 @@ _BYTES_FOR_EACH_OF_STATE = 10
 _BLOCK_BYTES = 2**18
 
 
+def check_stdout() -> None:
+    """See that there is one: Python has none where it was closed before, and prints nothing then without a word.
+
+    Raises:
+        OutputError: If there is none.
+    """
+    if sys.stdout is None:
+        raise OutputError("The output can't be written: standard output is closed.")
+
+
 class BlockWriter:
     """Writes lines to stdout, and knows when there is room for a state among them.
 
@@ -62,6 +72,7 @@ class BlockWriter:
         self._check()
         with self._deferred():
             try:
+                check_stdout()
                 self._write()
             except BaseException as error:
                 self._failure = _failure(error)
@@ -86,6 +97,8 @@ class BlockWriter:
 
 def _failure(error: BaseException) -> OutputError:
     """Return what is told where something has ended a write."""
+    if isinstance(error, OutputError):
+        return error
     if isinstance(error, BrokenPipeError):
         return OutputError(
             "The target has closed its input: its own log tells why. The next run goes on from the last state that it "

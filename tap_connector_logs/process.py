@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from tap_connector_logs.errors import ExitCode, Interrupted, OutputError, TapError
 from tap_connector_logs.log_safety import register_secret
+from tap_connector_logs.output import check_stdout
 from tap_connector_logs.settings import CREDENTIALS, ENV_PREFIX
 
 
@@ -31,6 +32,7 @@ def run(command: Callable[[], int], tell: Callable[[str, BaseException], None]) 
 
 def _run(command: Callable[[], int], tell: Callable[[str, BaseException], None]) -> int:
     try:
+        check_stdout()
         return command()
     except TapError as error:
         if isinstance(error, OutputError):
@@ -44,7 +46,8 @@ def _run(command: Callable[[], int], tell: Callable[[str, BaseException], None])
 
 def give_up_output() -> None:
     """Let what Python still holds for an output that can't be written go nowhere, lest it fail once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def exit_with(code: int) -> NoReturn:

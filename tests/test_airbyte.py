@@ -6,6 +6,7 @@ import logging
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -888,6 +889,15 @@ def test_a_full_disk_is_no_end_in_good_order(simulator: Simulator, tmp_path: Pat
         done = subprocess.run(arguments, cwd=tmp_path, stdout=disk, stderr=subprocess.PIPE, timeout=60, check=False)
     assert done.returncode == 1
     assert done.stderr.decode().splitlines()[-1] == "The output can't be written: No space left on device."
+
+
+@pytest.mark.parametrize("name", ["spec", "check", "discover", "--help"])
+def test_no_command_ends_well_without_stdout(tmp_path: Path, name: str) -> None:
+    files = {"config": GOOD} if name in {"check", "discover"} else {}
+    words = f"{shlex.join(command(tmp_path, name, **files))} >&-"
+    done = subprocess.run(words, cwd=tmp_path, shell=True, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "The output can't be written: standard output is closed.\n"
 
 
 def test_wrong_input_is_told_on_stderr_where_there_is_no_output(tmp_path: Path) -> None:

@@ -443,6 +443,21 @@ def test_what_can_be_told_nowhere_is_left_to_the_exit_code(tmp_path: Path, no_st
     assert result.exit_code == 64
 
 
+@pytest.mark.both_fronts
+def test_a_run_without_stdout_says_so_in_one_line(simulator: Simulator, tmp_path: Path) -> None:
+    result = run_in_shell(tmp_path, command(tmp_path, settings_for(simulator)), ">&-")
+    assert result.exit_code == 1
+    assert result.stderr == "The output can't be written: standard output is closed.\n"
+    assert simulator.requests()["total"] == 0
+
+
+@pytest.mark.parametrize("words", ["--discover", "--about", "--about --format=json", "--version", "--help", "--test"])
+def test_nor_does_any_other_command_end_well_without_it(tmp_path: Path, words: str) -> None:
+    result = run_in_shell(tmp_path, command(tmp_path, None, *words.split()), ">&-")
+    assert result.exit_code == 1
+    assert result.stderr == "The output can't be written: standard output is closed.\n"
+
+
 # Never
 
 
