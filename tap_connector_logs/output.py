@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -20,6 +21,17 @@ def check_stdout() -> None:
     """
     if sys.stdout is None:
         raise OutputError("The output can't be written: standard output is closed.")
+
+
+def flush_stdout() -> None:
+    """See all leave that Python holds for stdout."""
+    while True:
+        try:
+            sys.stdout.flush()
+        except BlockingIOError:
+            _wait_for_room()
+        else:
+            return
 
 
 class BlockWriter:
@@ -86,7 +98,7 @@ class BlockWriter:
             written = 0
             while written < len(whole):  # where Python is told not to buffer, a signal ends a write half-way
                 written += _write(whole[written:])
-        sys.stdout.flush()
+        flush_stdout()
         self._waiting = bytearray()
 
     def _check(self) -> None:
@@ -110,8 +122,19 @@ def _failure(error: BaseException) -> OutputError:
 
 def _write(block: memoryview) -> int:
     """Write as much of a block as stdout takes at once, and return that: all, where stdout is but a text in memory."""
-    if (buffer := getattr(sys.stdout, "buffer", None)) is not None:
-        count: int = buffer.write(block)
-        return count
-    sys.stdout.write(str(block, "utf-8"))
-    return len(block)
+    if (buffer := getattr(sys.stdout, "buffer", None)) is None:
+        sys.stdout.write(str(block, "utf-8"))
+        return len(block)
+    count: int | None
+    try:
+        count = buffer.write(block)
+    except BlockingIOError as error:
+        count = error.characters_written
+    if not count:
+        _wait_for_room()
+    return count or 0
+
+
+def _wait_for_room() -> None:
+    """Wait until stdout takes more: whoever has begun the process may have told it never to wait by itself."""
+    select.select([], [sys.stdout], [])

@@ -9,9 +9,10 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ import pytest
 from singer_sdk.singerlib.messages import StateMessage
 
 from tap_connector_logs.errors import Interrupted, OutputError
+from tap_connector_logs.output import flush_stdout
 from tap_connector_logs.singer.messages import MessageWriter
 from tap_connector_logs.singer.streams import ConnectorLogsStream
 from tap_connector_logs.singer.tap import TapConnectorLogs
-from tests.tap_process import RunTap, command, run_tap, settings_for
+from tests.tap_process import RunTap, command, held, run_of, run_tap, settings_for
 from tools.simulator.process import Simulator
 
 
@@ -68,6 +70,45 @@ def test_a_signal_cuts_no_message_in_two(simulator: Simulator, tmp_path: Path, u
     messages = [json.loads(line) for line in (first + rest).splitlines()]
     assert messages[-1]["type"] == "STATE"
     assert len(messages[-1]["value"]["bookmarks"]["connector_logs"]["partitions"]) == 5_000
+
+
+@pytest.mark.both_fronts
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_pipe_that_makes_nobody_wait_gets_all(simulator: Simulator, tmp_path: Path, unbuffered: str) -> None:
+    outlet, inlet = os.pipe()
+    os.set_blocking(inlet, False)
+    process = subprocess.Popen(
+        command(tmp_path, settings_for(simulator)),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        stdout=inlet,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(inlet)
+    with process, os.fdopen(outlet, "rb") as pipe:
+        with pytest.raises(subprocess.TimeoutExpired):  # it holds less than there is to write
+            process.wait(timeout=2)
+        written = pipe.read().decode()
+    result = run_of(process.returncode, written, "")
+    assert result.exit_code == 0
+    assert sorted(result.ids) == held(simulator)
+    assert result.ends_with_state
+
+
+def test_what_python_holds_for_a_full_pipe_leaves_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    outlet, inlet = os.pipe()
+    os.set_blocking(inlet, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(inlet, bytes(4096))
+    with os.fdopen(outlet, "rb", buffering=0) as reader, os.fdopen(inlet, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        stdout.write("the last line")
+        read_soon = threading.Timer(0.1, reader.read, [2**20])
+        read_soon.start()
+        flush_stdout()
+        read_soon.join()
+        assert reader.read(2**20) == b"the last line"
 
 
 LEFT_OUT = ("event", "extra")
