@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 
 def main() -> None:
     """Run the command line, and exit with a code that tells a scheduler what to do next."""
     # Until the tap is there to handle it, an interrupt ends the process without the stack trace of an import.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from tap_connector_logs.process import exit_with  # noqa: PLC0415 - see above
     from tap_connector_logs.singer.command_line import run  # noqa: PLC0415
 
-    exit_with(run())
+    sys.exit(run())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import NoReturn
 
 from tap_connector_logs.errors import ExitCode, Interrupted, OutputError, TapError
 from tap_connector_logs.log_safety import register_secret
@@ -24,10 +23,12 @@ def run(command: Callable[[], int], tell: Callable[[str, BaseException], None]) 
     for name in CREDENTIALS:
         register_secret(os.environ.get(f"{ENV_PREFIX}{name.upper()}", ""))
     try:
-        return _run(command, tell)
+        code = _run(command, tell)
+        _ignore_signals()  # within the block: one that comes before is told as any other
     except Interrupted as error:  # amid the run, or while its end was told
         tell("Stopped by a signal. The next run goes on from the last state written.", error)
         return error.exit_code
+    return code
 
 
 def _run(command: Callable[[], int], tell: Callable[[str, BaseException], None]) -> int:
@@ -50,8 +51,7 @@ def give_up_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def exit_with(code: int) -> NoReturn:
-    """End the process: nothing is left to be stopped."""
+def _ignore_signals() -> None:
+    """Let none change how the process ends: nothing is left to be stopped."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    sys.exit(code)

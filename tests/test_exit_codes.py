@@ -8,12 +8,15 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tap_connector_logs import process
 from tap_connector_logs.errors import ConnectorsFailedError, ServerError
+from tap_connector_logs.interruption import Interruption
 from tests.tap_process import Run, RunTap, command, held, run_of, run_tap, settings_for
 from tools.simulator.process import Simulator
 from tools.simulator.simulation import KEY_WITHOUT_SCOPE
@@ -387,6 +390,52 @@ def test_a_second_signal_ends_a_run_whose_output_nobody_reads(simulator: Simulat
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 143
     assert "Traceback" not in (tmp_path / "stderr").read_text()
+
+
+@pytest.fixture
+def _handlers_kept() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def begin_to_listen() -> None:
+    interruption = Interruption()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interruption.handle)
+
+
+@pytest.mark.usefixtures("_handlers_kept")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_after_the_end_changes_nothing_about_it(number: signal.Signals) -> None:
+    def work() -> int:
+        begin_to_listen()
+        return 0
+
+    told: list[str] = []
+    assert process.run(work, lambda line, _: told.append(line)) == 0
+    signal.raise_signal(number)
+    assert told == []
+
+
+@pytest.mark.usefixtures("_handlers_kept")
+def test_a_signal_at_the_very_end_is_told_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work() -> int:
+        begin_to_listen()
+        return 0
+
+    set_handler = signal.signal
+
+    def set_too_late(number: signal.Signals, handler: Any) -> None:
+        if handler is signal.SIG_IGN:
+            signal.raise_signal(number)
+        set_handler(number, handler)
+
+    told: list[str] = []
+    monkeypatch.setattr(signal, "signal", set_too_late)
+    assert process.run(work, lambda line, _: told.append(line)) == 130
+    assert told == ["Stopped by a signal. The next run goes on from the last state written."]
 
 
 def test_a_target_that_is_gone_ends_the_run_soon_and_is_told_plainly(simulator: Simulator, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 
 def main() -> None:
@@ -10,9 +11,8 @@ def main() -> None:
     # Until the source is there to handle it, an interrupt ends the process without the stack trace of an import.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from tap_connector_logs.airbyte.command_line import run  # noqa: PLC0415 - see above
-    from tap_connector_logs.process import exit_with  # noqa: PLC0415
 
-    exit_with(run())
+    sys.exit(run())
 
 
 if __name__ == "__main__":
