@@ -1,4 +1,4 @@
-"""The progress of a run, for people: a live bar on a terminal, else a line in the log every half a minute.
+"""The progress of a run, for people: a live bar where a command has a terminal, else a line in the log now and then.
 
 Both are told at the level INFO: a log level above it turns them off.
 """
@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 
 from tap_connector_logs.api.client import Client
@@ -20,6 +21,20 @@ logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 30.0
 _SECONDS_BETWEEN_FRAMES = 0.2
+
+# A bar takes over the handlers of the log while it is there, which in a library belong to somebody else. So it needs
+# leave, which goes no further than the block that gives it: neither into other threads nor beyond its end.
+_may_draw_bar = ContextVar("may_draw_bar", default=False)
+
+
+@contextmanager
+def bar_allowed() -> Iterator[None]:
+    """Let a bar be drawn within the block: the process is a command's own."""
+    token = _may_draw_bar.set(True)
+    try:
+        yield
+    finally:
+        _may_draw_bar.reset(token)
 
 
 @contextmanager
@@ -34,7 +49,7 @@ def shown(scheduler: Scheduler, client: Client) -> Iterator[None]:
         yield
         return
     stopped = threading.Event()
-    show = _show_bar if _is_log_on_terminal() else _write_lines
+    show = _show_bar if _may_draw_bar.get() and _is_log_on_terminal() else _write_lines
     watcher = threading.Thread(target=show, args=(scheduler, client, stopped), daemon=True)
     watcher.start()
     try:

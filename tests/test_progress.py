@@ -9,11 +9,11 @@ import pty
 import re
 import struct
 import subprocess
+import sys
 import termios
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typing_extensions import override
@@ -35,13 +35,13 @@ def simulator_of_all() -> Iterator[Simulator]:
         yield process
 
 
-def on_a_terminal(folder: Path, tap_settings: dict[str, Any], level: str = "INFO") -> str:
-    """Run the tap with a terminal for its standard error, and return what that shows."""
+def on_a_terminal(folder: Path, words: list[str], level: str = "INFO") -> str:
+    """Run a command with a terminal for its standard error, and return what that shows."""
     terminal, other_end = pty.openpty()
     fcntl.ioctl(other_end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
     shown = b""
     with subprocess.Popen(
-        command(folder, tap_settings),
+        words,
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=other_end,
@@ -59,7 +59,7 @@ def on_a_terminal(folder: Path, tap_settings: dict[str, Any], level: str = "INFO
 
 
 def test_a_terminal_shows_a_bar_that_goes_away(simulator: Simulator, tmp_path: Path) -> None:
-    shown = on_a_terminal(tmp_path, settings_for(simulator, page_size=50, concurrency=2))
+    shown = on_a_terminal(tmp_path, command(tmp_path, settings_for(simulator, page_size=50, concurrency=2)))
     frames = re.findall(r"(\d)/8 connectors \|[^|]*\| \d\d:\d\d (.*?)\r", shown)
     assert len(frames) > 5
     done = [int(count) for count, _ in frames]
@@ -72,12 +72,37 @@ def test_a_terminal_shows_a_bar_that_goes_away(simulator: Simulator, tmp_path: P
 
 def test_a_wait_for_the_rate_limit_is_shown_with_its_end(simulator: Simulator, tmp_path: Path) -> None:
     simulator.switch(faults={"http_429": 1.0}, fault_limit=1, fault_paths="logs", retry_after="1")
-    shown = on_a_terminal(tmp_path, settings_for(simulator))
+    shown = on_a_terminal(tmp_path, command(tmp_path, settings_for(simulator)))
     assert re.search(r"waiting until \d\d:\d\d:\d\d UTC", shown)
 
 
 def test_a_higher_log_level_turns_it_off(simulator: Simulator, tmp_path: Path) -> None:
-    assert on_a_terminal(tmp_path, settings_for(simulator), level="WARNING") == ""
+    assert on_a_terminal(tmp_path, command(tmp_path, settings_for(simulator)), level="WARNING") == ""
+
+
+LIBRARY_CALLS = """
+import logging, sys, threading
+from tap_connector_logs import progress
+from tap_connector_logs.python.logs import read_logs
+
+progress.SECONDS_BETWEEN_LINES = 0.2
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+before = list(logging.root.handlers)
+calls = [threading.Thread(target=lambda: list(read_logs({settings!r}))) for _ in range(2)]
+for call in calls:
+    call.start()
+for call in calls:
+    call.join()
+print("handlers are", "the same" if logging.root.handlers == before else "others", file=sys.stderr)
+"""
+
+
+def test_a_library_draws_no_bar_and_leaves_the_log_to_whom_it_belongs(simulator: Simulator, tmp_path: Path) -> None:
+    program = LIBRARY_CALLS.format(settings=settings_for(simulator, page_size=50, concurrency=2))
+    shown = on_a_terminal(tmp_path, [sys.executable, "-c", program])
+    assert "connectors |" not in shown
+    assert re.search(r"\d of 8 connectors done, [\d,]+ logs", shown)
+    assert shown.endswith("handlers are the same\r\n")
 
 
 def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

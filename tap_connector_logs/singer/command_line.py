@@ -11,6 +11,7 @@ from tap_connector_logs import process
 from tap_connector_logs.errors import InputError, Interrupted, TapError
 from tap_connector_logs.inputs import may_be_a_file
 from tap_connector_logs.log_safety import install, register_secret, sanitize
+from tap_connector_logs.progress import bar_allowed
 from tap_connector_logs.settings import wrong_settings
 from tap_connector_logs.singer.tap import TapConnectorLogs
 
@@ -24,7 +25,8 @@ def run() -> int:
 
 def _run() -> int:
     try:
-        code: int | None = _command().main(prog_name=TapConnectorLogs.name, standalone_mode=False)
+        with bar_allowed():
+            code: int | None = _command().main(prog_name=TapConnectorLogs.name, standalone_mode=False)
     except click.ClickException as error:
         raise InputError(f"{sanitize(_told(error))} Try --help.") from error
     return code or 0
