@@ -450,6 +450,22 @@ def test_the_traceback_of_a_line_stands_beside_it(capsysbinary: pytest.CaptureFi
     assert log["stack_trace"].endswith("ValueError: inner")
 
 
+def test_a_line_that_can_not_be_formatted_is_left_out_and_ends_nothing(read_all: ReadAll, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import logging\n"
+        "from tap_connector_logs import sync\n"
+        "of_connector = sync.connector_record\n"
+        "def careless(*words, **more):\n"
+        f"    logging.getLogger('lib').info('%d', '{CANARY}')\n"
+        "    return of_connector(*words, **more)\n"
+        "sync.connector_record = careless\n"
+    )
+    run = read_all(catalog=configured(CONNECTORS), environment={"PYTHONPATH": str(tmp_path)})
+    assert (run.exit_code, run.stderr) == (0, "")
+    assert len(run.records(CONNECTORS)) == 2
+    assert CANARY not in run.stdout
+
+
 def test_threads_that_tell_something_do_not_get_into_what_is_written(
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:

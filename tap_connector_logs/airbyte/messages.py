@@ -210,7 +210,11 @@ class LogHandler(logging.Handler):
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        line, _, stack_trace = self.format(record).partition("\n")
+        try:
+            line, _, stack_trace = self.format(record).partition("\n")
+        except Exception:  # noqa: BLE001 - any library may log what can't be formatted: that must end no run
+            self.handleError(record)
+            return
         level = next((name for number, name in _LEVELS if record.levelno >= number), "DEBUG")
         log = {"level": level, "message": line}
         if stack_trace:
