@@ -73,6 +73,13 @@ class Connector:
             return None
         return self.begins
 
+    def part_shown(self, covered: Interval | None) -> Interval | None:
+        """Return the part of a time read that a copy of the API that lags behind can have shown, if this is one."""
+        if covered is None or not self.is_behind or self.was_behind:
+            return covered
+        until = min(covered.until, self.shown + 1)
+        return Interval(covered.since, until) if covered.since < until else None
+
     @property
     def is_behind(self) -> bool:
         """Whether the API has shown nothing as new as the state tells of: it may be a copy that lags behind."""

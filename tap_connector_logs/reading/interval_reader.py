@@ -96,9 +96,8 @@ class IntervalReader:
     def split(self) -> IntervalReader | None:
         """Leave the older part of what is left to another reader, and return that; None if it doesn't pay.
 
-        Once for each page: what a page tells of the logs below it is a guess.
-
-        A request may be under way: its page will end at the split, if it reaches that far.
+        Once for each page: what a page tells of the logs below it is a guess. A request may be under way: its page will
+        end at the split, if it reaches that far.
         """
         if self._is_split or self.pages_left < _MIN_PAGES_TO_SPLIT * (1 + self.connector.gaps):
             return None
@@ -192,10 +191,7 @@ class IntervalReader:
             sifted.in_overlap += delivered.unseen(self._overlaps)
         newer = [each for each in sifted.new if sure and each.place >= page.places[sure[0]]]
         older = sifted.new[len(newer) :]
-        covered = decision.covered
-        if covered is not None and not self.is_fresh and connector.is_behind and not connector.was_behind:
-            until = min(covered.until, connector.shown + 1)
-            covered = Interval(covered.since, until) if covered.since < until else None
+        covered = decision.covered if self.is_fresh else connector.part_shown(decision.covered)
         proves_begin = self.paginator.done and not page and not connector.is_behind
         commit = Commit(
             covered,

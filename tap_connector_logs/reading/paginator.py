@@ -29,8 +29,6 @@ _SHARE_OF_TAIL = 20
 _MAX_REPEATS = 5
 """How often the same is asked, as long as each answer shows something new of one second, and nothing below it."""
 
-_UNITS = (MICROSECOND, MILLISECOND, SECOND)
-
 
 class StuckError(Exception):
     """The pages don't move on, whatever `before` asks for."""
@@ -245,10 +243,8 @@ class Paginator:
 
     def _is_end(self, decision: PageDecision, times: Sequence[int], begins: int | None) -> bool:
         """Tell whether a page shows that all of the interval has been shown."""
-        if not times:
-            return False
-        is_older = max(self._tail(decision, times)) < floor_to(self.interval.since, SECOND)
-        return is_older or (not decision.is_full and begins is not None and min(times) <= begins)
+        is_older = max(self._tail(decision, times), default=END) < floor_to(self.interval.since, SECOND)
+        return is_older or (not decision.is_full and begins is not None and min(times, default=END) <= begins)
 
     def _cut(self, decision: PageDecision, times: Sequence[int]) -> int | None:
         """Return the second down to which a page is read for good; None if it shows too little to tell."""
@@ -291,7 +287,8 @@ class Paginator:
 
     def _lower(self, instant: int) -> int:
         """Return the next question at an instant or below it, a little further down each time."""
-        for lower in (instant, *(floor_to(instant, unit) - MICROSECOND for unit in _UNITS)):
+        below = (floor_to(instant, unit) - MICROSECOND for unit in (MICROSECOND, MILLISECOND, SECOND))
+        for lower in (instant, *below):
             if lower < self._asked:  # else its answer is known
                 return lower
         raise StuckError
