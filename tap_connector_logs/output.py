@@ -6,6 +6,7 @@ import select
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any, TextIO
 
 from tap_connector_logs.errors import OutputError
 
@@ -32,6 +33,41 @@ def flush_stdout() -> None:
             _wait_for_room()
         else:
             return
+
+
+class Printed:
+    """Stands in for stdout where libraries print: what can't be written is told as where the tap writes itself."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Take the stream that is stdout."""
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Print text.
+
+        Raises:
+            OutputError: If it can't be written.
+        """
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            raise _failure(error) from error
+
+    def flush(self) -> None:
+        """See all leave that was printed.
+
+        Raises:
+            OutputError: If it can't be written.
+        """
+        try:
+            self._stream.flush()
+        except BlockingIOError:
+            raise  # there will be room
+        except OSError as error:
+            raise _failure(error) from error
 
 
 class BlockWriter:

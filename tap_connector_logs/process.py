@@ -6,10 +6,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from typing import TextIO, cast
 
 from tap_connector_logs.errors import ExitCode, Interrupted, OutputError, TapError
 from tap_connector_logs.log_safety import register_secret
-from tap_connector_logs.output import check_stdout
+from tap_connector_logs.output import Printed, check_stdout, flush_stdout
 from tap_connector_logs.settings import CREDENTIALS, ENV_PREFIX
 
 
@@ -34,15 +36,28 @@ def run(command: Callable[[], int], tell: Callable[[str, BaseException], None]) 
 def _run(command: Callable[[], int], tell: Callable[[str, BaseException], None]) -> int:
     try:
         check_stdout()
-        return command()
+        with redirect_stdout(cast("TextIO", Printed(sys.stdout))):
+            return _code_of(command)
     except TapError as error:
-        if isinstance(error, OutputError):
-            give_up_output()
-        tell(str(error), error)
+        try:
+            tell(str(error), error)
+        finally:
+            if isinstance(error, OutputError):  # given up before, what is told there would go nowhere without a word
+                give_up_output()
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of a process is the place for it
         tell("This is a defect of the tap. Please report it, with all that follows.", error)
         return ExitCode.FAILED
+
+
+def _code_of(command: Callable[[], int]) -> int:
+    """Return the exit code of a command, once all that it has printed has left."""
+    try:
+        code = command()
+    except SystemExit as end:  # how libraries end a command that only tells something
+        code = int(end.code or 0)
+    flush_stdout()
+    return code
 
 
 def give_up_output() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import signal
@@ -17,12 +18,14 @@ import pytest
 from tap_connector_logs import process
 from tap_connector_logs.errors import ConnectorsFailedError, ServerError
 from tap_connector_logs.interruption import Interruption
-from tests.tap_process import Run, RunTap, command, held, run_of, run_tap, settings_for
+from tests.tap_process import FRONTS, Run, RunTap, command, held, run_of, run_tap, settings_for
 from tools.simulator.process import Simulator
 from tools.simulator.simulation import KEY_WITHOUT_SCOPE
 from tools.simulator.switches import FaultKind
 
 BOTH = ["U0001", "U0002"]
+
+COMMANDS_THAT_PRINT = ["--discover", "--about", "--about --format=json", "--version", "--help"]
 
 needs_full_disk = pytest.mark.skipif(
     not Path("/dev/full").exists(), reason="this system has no disk that is always full"
@@ -460,6 +463,36 @@ def test_a_full_disk_is_no_end_in_good_order(simulator: Simulator, tmp_path: Pat
     assert done.returncode == 1
 
 
+@needs_full_disk
+@pytest.mark.parametrize("words", COMMANDS_THAT_PRINT)
+def test_nor_is_it_for_a_command_that_prints(tmp_path: Path, words: str) -> None:
+    result = run_in_shell(tmp_path, command(tmp_path, None, *words.split()), ">/dev/full")
+    assert result.exit_code == 1
+    assert_told_plainly(result)
+    assert len(result.stderr.splitlines()) == 1
+    assert "The output can't be written: No space left on device." in result.complaint
+
+
+@needs_full_disk
+def test_help_that_can_not_be_written_is_no_good_end_of_the_airbyte_source_either(tmp_path: Path) -> None:
+    result = run_in_shell(tmp_path, [*FRONTS["airbyte"], "--help"], ">/dev/full")
+    assert result.exit_code == 1
+    assert result.stderr == "The output can't be written: No space left on device.\n"
+
+
+@pytest.mark.parametrize("words", COMMANDS_THAT_PRINT)
+def test_a_reader_that_is_gone_is_told_of_by_commands_that_print(tmp_path: Path, words: str) -> None:
+    outlet, inlet = os.pipe()
+    os.close(outlet)
+    arguments = command(tmp_path, None, *words.split())
+    done = subprocess.run(arguments, cwd=tmp_path, stdout=inlet, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(inlet)
+    result = run_of(done.returncode, "", done.stderr)
+    assert result.exit_code == 1
+    assert_told_plainly(result)
+    assert len(result.stderr.splitlines()) == 1
+
+
 # Without streams
 
 
@@ -500,7 +533,7 @@ def test_a_run_without_stdout_says_so_in_one_line(simulator: Simulator, tmp_path
     assert simulator.requests()["total"] == 0
 
 
-@pytest.mark.parametrize("words", ["--discover", "--about", "--about --format=json", "--version", "--help", "--test"])
+@pytest.mark.parametrize("words", [*COMMANDS_THAT_PRINT, "--test"])
 def test_nor_does_any_other_command_end_well_without_it(tmp_path: Path, words: str) -> None:
     result = run_in_shell(tmp_path, command(tmp_path, None, *words.split()), ">&-")
     assert result.exit_code == 1
