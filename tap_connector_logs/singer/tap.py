@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from copy import deepcopy
 from enum import StrEnum
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, ClassVar, cast
@@ -16,6 +18,7 @@ from dotenv import dotenv_values
 from singer_sdk import Stream, Tap, metrics
 from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
+from singer_sdk.mapper import CustomStreamMap
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
@@ -100,6 +103,15 @@ class TapConnectorLogs(Tap):
             self.logger.setLevel(level)
 
     @override
+    def setup_mapper(self) -> None:
+        """Set up the maps, whose expressions may fail on any record."""
+        super().setup_mapper()
+        for stream_map in chain.from_iterable(self.mapper.stream_maps.values()):
+            if isinstance(stream_map, CustomStreamMap):
+                evaluator = stream_map.expr_evaluator
+                evaluator.eval = _told_as_setting(evaluator.eval)
+
+    @override
     def discover_streams(self) -> list[Stream]:
         return [ConnectorLogsStream(self), ConnectorsStream(self)]
 
@@ -134,9 +146,6 @@ class TapConnectorLogs(Tap):
             self.writer.flush()
         except OutputError:
             raise  # the state can't be written, either
-        except MappingError as error:
-            self.write_state()
-            raise wrong_settings([f"stream_maps: {sanitize(error)}"]) from error
         except BaseException:
             self.write_state()
             raise
@@ -196,6 +205,19 @@ class TapConnectorLogs(Tap):
         )
         cls.print_version(print_fn=cls.logger.info)
         tap.run()
+
+
+def _told_as_setting(evaluate: Callable[..., Any]) -> Callable[..., Any]:
+    """Let an expression that fails, in whatever way, be told as a wrong setting, without the values that it met."""
+
+    def evaluate_or_refuse(expression: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return evaluate(expression, *args, **kwargs)
+        except Exception as error:
+            reason = f"the expression {sanitize(expression)} fails on a record, with {type(error).__name__}"
+            raise wrong_settings([f"stream_maps: {reason}"]) from error
+
+    return evaluate_or_refuse
 
 
 class _Metric(StrEnum):
