@@ -131,6 +131,13 @@ def test_a_connection_test_delivers_one_record_of_each_stream(run: RunTap) -> No
     assert result.exit_code == 0
     assert [m["type"] for m in result.messages if m["type"] != "STATE"] == ["SCHEMA", "RECORD", "SCHEMA", "RECORD"]
     assert (len(result.records()), len(result.records("connectors"))) == (1, 1)
+    assert "ERROR" not in result.stderr
+
+
+def test_an_error_amid_a_connection_test_is_told_of(run: RunTap) -> None:
+    result = run("--test", stream_maps={"connector_logs": {"x": "1/0"}})
+    assert result.exit_code == 64
+    assert "An unhandled error occurred while syncing 'connector_logs'" in result.stderr
 
 
 def test_a_schema_test_asks_the_api_nothing(simulator: Simulator, run: RunTap) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable
 from copy import deepcopy
 from enum import StrEnum
@@ -16,7 +17,12 @@ from typing import IO, Any, ClassVar, cast
 import click
 from dotenv import dotenv_values
 from singer_sdk import Stream, Tap, metrics
-from singer_sdk.exceptions import ConfigValidationError, MappingError
+from singer_sdk.exceptions import (
+    AbortedSyncFailedException,
+    AbortedSyncPausedException,
+    ConfigValidationError,
+    MappingError,
+)
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from singer_sdk.mapper import CustomStreamMap
 from singer_sdk.tap_base import CliTestOptionValue
@@ -113,7 +119,10 @@ class TapConnectorLogs(Tap):
 
     @override
     def discover_streams(self) -> list[Stream]:
-        return [ConnectorLogsStream(self), ConnectorsStream(self)]
+        streams: list[Stream] = [ConnectorLogsStream(self), ConnectorsStream(self)]
+        for stream in streams:
+            stream.logger.addFilter(_is_no_end_as_planned)
+        return streams
 
     @cached_property
     def sync(self) -> Sync:
@@ -205,6 +214,12 @@ class TapConnectorLogs(Tap):
         )
         cls.print_version(print_fn=cls.logger.info)
         tap.run()
+
+
+def _is_no_end_as_planned(record: logging.LogRecord) -> bool:
+    """Leave out the error that the SDK tells of where a connection test has had its one record, and so is done."""
+    is_done = isinstance(sys.exc_info()[1], AbortedSyncFailedException | AbortedSyncPausedException)
+    return not (is_done and record.levelno == logging.ERROR)
 
 
 def _told_as_setting(evaluate: Callable[..., Any]) -> Callable[..., Any]:
