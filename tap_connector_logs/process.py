@@ -30,6 +30,8 @@ def run(command: Callable[[], int], tell: Callable[[str, BaseException], None]) 
     except Interrupted as error:  # amid the run, or while its end was told
         tell("Stopped by a signal. The next run goes on from the last state written.", error)
         return error.exit_code
+    finally:
+        _flush_stderr()
     return code
 
 
@@ -63,7 +65,20 @@ def _code_of(command: Callable[[], int]) -> int:
 def give_up_output() -> None:
     """Let what Python still holds for an output that can't be written go nowhere, lest it fail once more."""
     if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _lead_nowhere(sys.stdout)
+
+
+def _flush_stderr() -> None:
+    """See the last words leave; where they can't, Python would end with an exit code of its own."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        _lead_nowhere(sys.stderr)
+
+
+def _lead_nowhere(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _ignore_signals() -> None:
