@@ -20,7 +20,7 @@ import pytest
 from singer_sdk.singerlib.messages import StateMessage
 
 from tap_connector_logs.errors import Interrupted, OutputError
-from tap_connector_logs.output import flush_stdout
+from tap_connector_logs.output import Printed, flush_stdout
 from tap_connector_logs.singer.messages import MessageWriter
 from tap_connector_logs.singer.streams import ConnectorLogsStream
 from tap_connector_logs.singer.tap import TapConnectorLogs
@@ -95,20 +95,35 @@ def test_a_pipe_that_makes_nobody_wait_gets_all(simulator: Simulator, tmp_path: 
     assert result.ends_with_state
 
 
-def test_what_python_holds_for_a_full_pipe_leaves_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("printed", [False, True])
+def test_what_python_holds_for_a_full_pipe_leaves_once_there_is_room(
+    monkeypatch: pytest.MonkeyPatch, *, printed: bool
+) -> None:
     outlet, inlet = os.pipe()
     os.set_blocking(inlet, False)
     with suppress(BlockingIOError):
         while True:
             os.write(inlet, bytes(4096))
     with os.fdopen(outlet, "rb", buffering=0) as reader, os.fdopen(inlet, "w") as stdout:
-        monkeypatch.setattr(sys, "stdout", stdout)
-        stdout.write("the last line")
+        monkeypatch.setattr(sys, "stdout", Printed(stdout) if printed else stdout)
+        sys.stdout.write("the last line")
         read_soon = threading.Timer(0.1, reader.read, [2**20])
         read_soon.start()
         flush_stdout()
         read_soon.join()
         assert reader.read(2**20) == b"the last line"
+
+
+def test_what_is_printed_and_can_not_leave_is_told_when_that_is_seen() -> None:
+    outlet, inlet = os.pipe()
+    with os.fdopen(inlet, "w") as stream:
+        printed = Printed(stream)
+        printed.write("a line")
+        os.close(outlet)
+        with pytest.raises(OutputError, match="The target has closed its input"):
+            printed.flush()
+        with Path(os.devnull).open("wb") as nowhere:  # for what closing it would write
+            os.dup2(nowhere.fileno(), inlet)
 
 
 LEFT_OUT = ("event", "extra")
