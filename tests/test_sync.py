@@ -15,7 +15,7 @@ from tap_connector_logs.errors import ConnectorsFailedError, TapError
 from tap_connector_logs.reading.findings import Failed
 from tap_connector_logs.reading.workers import Waiting
 from tap_connector_logs.settings import CONFIG_SCHEMA, parse_settings
-from tap_connector_logs.sync import Batch, Checkpoint, Event, Sync
+from tap_connector_logs.sync import Batch, Checkpoint, Event, Sync, batches
 from tests.tap_process import held, settings_for
 from tools.simulator.process import Simulator
 
@@ -135,3 +135,10 @@ def test_a_list_of_connectors_is_whole_or_an_error(simulator: Simulator) -> None
     assert list(sync.read("connectors")) == []
     with pytest.raises(TapError, match=r"max_requests is used up before the list of connectors has come\. Raise it"):
         sync.raise_failures()
+
+
+def test_records_come_in_batches_that_the_state_covers(simulator: Simulator) -> None:
+    sync = sync_of(simulator)
+    assert sorted(record["id"] for batch in batches(sync, "connector_logs") for record in batch) == held(simulator)
+    (connectors,) = batches(sync, "connectors")
+    assert [record["connector_identifier"] for record in connectors] == simulator.connectors()

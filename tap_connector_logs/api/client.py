@@ -232,11 +232,10 @@ class Client:
 
     def _is_final(self, request: _Request, error: Exception) -> bool:
         """Tell whether another try is pointless, or would wait longer than is wanted."""
-        if not (isinstance(error, TapError) and error.may_pass) or (error.retry_after or 0) > self._longest_wait:
+        if not (isinstance(error, TapError) and error.may_pass) or self.rate_limiter.is_closed:
             return True
-        if self.rate_limiter.is_closed:
-            return True
-        return isinstance(error, TooLargeError) and request.limit <= 1
+        is_too_long = (error.retry_after or 0) > self._longest_wait
+        return is_too_long or (isinstance(error, TooLargeError) and request.limit <= 1)
 
     def _seconds_to_wait(self, request: _Request, error: TapError) -> float:
         """Return what the API asks for, else exponentially more with each try, with full jitter."""
