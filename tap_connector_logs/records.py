@@ -99,6 +99,18 @@ def _log_record(entry: Mapping[str, Any], log_time: str | None, owner: Mapping[s
     return _complete(record, entry, _LOG_COLUMNS, _LOG_FIELDS, _unusable(id=identifier, log_time=log_time))
 
 
+def leave_out(columns: Collection[str], records: Sequence[dict[str, Any]]) -> None:
+    """Take columns out of records.
+
+    Args:
+        columns: Names of columns that each record has.
+        records: The records.
+    """
+    for record in records if columns else ():
+        for name in columns:
+            del record[name]
+
+
 def connector_record(connector: Mapping[str, Any], *, team_id: int) -> dict[str, Any]:
     """Return the record of a connector: a value for each column of the stream `connectors`.
 

@@ -20,6 +20,7 @@ from typing_extensions import override
 from tap_connector_logs.airbyte.error_traces import error_content
 from tap_connector_logs.errors import OutputError
 from tap_connector_logs.output import BlockWriter
+from tap_connector_logs.records import leave_out
 
 SECONDS_BETWEEN_STATES = 60.0
 """A destination takes each state as a place to put away all that it has: more of them would only slow it down."""
@@ -168,9 +169,7 @@ class StreamWriter:
         if not self._is_running:
             self._is_running = True
             self.write_status("RUNNING")
-        for record in records if self._columns_left_out else ():
-            for name in self._columns_left_out:
-                del record[name]
+        leave_out(self._columns_left_out, records)
         self._writer.write_records(self._name, records)
         self._records_since_state += len(records)
 

@@ -11,6 +11,7 @@ from singer_sdk.metrics import Counter
 from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
+from tap_connector_logs.records import leave_out
 from tap_connector_logs.schemas import CONNECTOR_LOGS, CONNECTORS
 from tap_connector_logs.state import REPLICATION_KEY
 from tap_connector_logs.sync import Batch, Checkpoint, tell
@@ -65,9 +66,7 @@ class _ConnectorStream(Stream):
 
     def _write(self, records: list[dict[str, Any]], left_out: list[str]) -> None:
         """Write the records of a batch."""
-        for record in records if left_out else ():
-            for name in left_out:
-                del record[name]
+        leave_out(left_out, records)
         self._tap.writer.write_records(self.name, records)
         self._counter.increment(len(records))
 
