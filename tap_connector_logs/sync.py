@@ -1,9 +1,11 @@
-"""One run: what it reads of each stream, and what came of it. It speaks no protocol: a front writes what it yields.
+"""One run: what it reads of each stream, and what came of it. It speaks no protocol.
 
-sync = Sync(settings, state_of_connector_logs)
-for event in sync.read("connector_logs"):
-...  # a Batch to write; a Checkpoint once that is written; a Waiting, Finding or Failed to tell of
-sync.raise_failures()
+    sync = Sync(settings, state_of_connector_logs)
+    for event in sync.read("connector_logs"):
+        ...  # a Batch to write; a Checkpoint once that is written; a Waiting, Finding or Failed to tell of
+    sync.raise_failures()
+
+A front writes what it yields.
 """
 
 from __future__ import annotations
@@ -111,7 +113,7 @@ class Sync:
     def read(self, stream: str) -> Iterator[Event]:
         """Read a stream. To ask for the next event means that a batch is written.
 
-        What ends the run before its end is kept for `raise_failures`, so that a front can close its streams.
+        What ends the run before its end is kept for `failure`, so that a front can close its streams.
 
         Args:
             stream: Its name.
@@ -131,20 +133,29 @@ class Sync:
         if stream == STREAM:
             yield Checkpoint(stream, self.state)
 
-    def raise_failures(self) -> None:
-        """Raise what left anything unread.
+    def failure(self) -> TapError | None:
+        """Return what left anything unread that should have been read, as `on_connector_error` has it; None if all was.
 
-        Raises:
-            TapError: If anything is left unread that should have been read, as `on_connector_error` has it.
+        It has no traceback: what has caused it may repeat what a server sent.
         """
         if self.ended_by is not None:
-            raise self.ended_by
+            return self.ended_by.with_traceback(None)
         if self.scheduler is None or not (failures := self.scheduler.failures):
-            return
+            return None
         error = ConnectorsFailedError(failures, of=self.scheduler.connectors)
         if self.settings.on_connector_error == "fail" or len(failures) == self.scheduler.connectors:
-            raise error
+            return error
         logger.warning("%s The run ends well all the same, as on_connector_error is %r.", error, "warn")
+        return None
+
+    def raise_failures(self) -> None:
+        """Raise what left anything unread, if anything did.
+
+        Raises:
+            TapError: As `failure` returns it.
+        """
+        if (failure := self.failure()) is not None:
+            raise failure from None
 
     def _tell_of_spent_budget(self, stream: str) -> None:
         """Tell that the list of connectors has not come: the next run reads their logs, but a list is whole or none."""

@@ -81,7 +81,7 @@ def _read_stream(
                     output.write_wait(event.until)
                 case _:
                     tell(event)
-        failure = _failure(sync) if is_of_logs else sync.ended_by
+        failure = sync.failure() if is_of_logs else sync.ended_by
         is_complete = failure is None
     except OutputError:
         can_write = False
@@ -93,15 +93,6 @@ def _read_stream(
             if can_write:
                 output.write_status("COMPLETE" if is_complete else "INCOMPLETE")
     return failure
-
-
-def _failure(sync: Sync) -> TapError | None:
-    """Return what left logs unread, if anything did."""
-    try:
-        sync.raise_failures()
-    except TapError as error:
-        return error
-    return None
 
 
 def _raise_first(failures: dict[TapError, str], writer: MessageWriter) -> None:

@@ -11,7 +11,6 @@ from dlt.extract import DltResource
 
 from tap_connector_logs import summary
 from tap_connector_logs.api.client import Client
-from tap_connector_logs.errors import TapError
 from tap_connector_logs.schemas import CONNECTOR_LOGS, CONNECTORS, StreamSchema
 from tap_connector_logs.settings import CONFIG_SCHEMA, Settings, parse_settings
 from tap_connector_logs.sync import Sync, batches
@@ -61,12 +60,11 @@ def _records(stream: StreamSchema, settings: Settings, client: Client) -> Iterat
         count += len(batch)
         yield batch
     summary.tell(sync)
-    try:
-        sync.raise_failures()
-    except TapError as error:
-        if not count or settings.on_connector_error == "fail":
-            raise error.with_traceback(None) from None  # what has caused it may repeat what a server sent
-        logger.error("%s What was read before is loaded, and the next run goes on from there.", error)  # noqa: TRY400 - see above
+    if (failure := sync.failure()) is None:
+        return
+    if not count or settings.on_connector_error == "fail":
+        raise failure from None
+    logger.error("%s What was read before is loaded, and the next run goes on from there.", failure)
 
 
 def _columns(stream: StreamSchema) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tap_connector_logs import summary
-from tap_connector_logs.errors import InputError, TapError
+from tap_connector_logs.errors import InputError
 from tap_connector_logs.settings import CONFIG_SCHEMA, parse_settings
 from tap_connector_logs.state import STREAM
 from tap_connector_logs.sync import Sync, batches
@@ -59,10 +59,7 @@ def _batches(sync: Sync) -> Iterator[Logs]:
     finally:
         summary.tell(sync)
     yield Logs([], _copy(sync.state))
-    try:
-        sync.raise_failures()
-    except TapError as error:
-        raise error.with_traceback(None) from None  # what has caused it may repeat what a server sent
+    sync.raise_failures()
 
 
 def _state_of_stream(state: State) -> dict[str, Any]:
