@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections import Counter
 from collections.abc import Iterator
@@ -26,6 +27,11 @@ UNMEASURED = (
     *("test_connector_groups.py", "test_documents.py", "test_image.py", "test_requirements.py"),
 )
 """Files that test whole jobs, or something else than the tap."""
+
+
+def pytest_configure() -> None:
+    """Start each process with the buffers that it has by default, whatever is set where the tests run."""
+    os.environ.pop("PYTHONUNBUFFERED", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
