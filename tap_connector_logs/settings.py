@@ -69,8 +69,8 @@ CONFIG_SCHEMA: dict[str, Any] = {
             "format": "date-time",
             "title": "Start date",
             "description": (
-                "Oldest time to read logs from. Without it, all logs that the API keeps. It counts in the first run of "
-                "a connector: an earlier one has no effect later, a later one has."
+                "Oldest time to read logs from. Without it, all logs that the API keeps. It may be moved: once it is "
+                "earlier, the next run reads the time between as well."
             ),
             "examples": ["2025-01-01T00:00:00Z"],
         },

@@ -469,11 +469,30 @@ def test_what_does_not_move_on_is_asked_for_a_few_times_at_most(story: Story, co
     assert not backlog.intervals or scheduler.failures
 
 
-@examples(200)
-@given(st.lists(st.none() | st.integers(0, 120), min_size=2, max_size=5), st.integers(5, 30))
-def test_ends_that_come_and_go_repeat_nothing(ends: list[int | None], page_size: int) -> None:
-    api, target = ModelApi({"A": history(100)}), Target()
-    for end in [*ends, None]:
-        bound = {} if end is None else {"end_date": format_instant(FIRST + end * SECOND)}
-        target.run(api, tap_settings(page_size=page_size, lookback_seconds=30, **bound))
+BOUNDS = st.none() | st.integers(0, 120)
+
+
+@examples(400)
+@given(
+    st.lists(st.tuples(BOUNDS, BOUNDS, st.integers(0, 60), st.none() | st.integers(0, 4)), min_size=2, max_size=5),
+    st.integers(5, 30),
+    st.integers(1, 6),
+    st.randoms(use_true_random=False),
+)
+def test_bounds_that_come_and_go_lose_and_repeat_nothing(
+    runs: list[tuple[int | None, int | None, int, int | None]], page_size: int, concurrency: int, order: Random
+) -> None:
+    api, target = ModelApi({"A": []}), Target()
+    logs = history(100)
+    for start, end, new, crash_after in [*runs, (None, None, len(logs), None)]:
+        if start is not None and end is not None and start >= end:
+            continue
+        offsets = {"start_date": start, "end_date": end}
+        dates = {name: format_instant(FIRST + at * SECOND) for name, at in offsets.items() if at is not None}
+        config = tap_settings(page_size=page_size, lookback_seconds=30, concurrency=concurrency, **dates)
+        api.logs["A"] += logs[:new]
+        del logs[:new]
+        with eager_splits(), warnings() as told:
+            target.run(api, config, crash_after=crash_after, choose=order.randrange)
+        assert told == []
     assert sorted(target.ids) == ids_of(api)

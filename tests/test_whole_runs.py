@@ -72,6 +72,17 @@ def test_a_run_after_new_logs_asks_for_them_alone(simulator: Simulator, run: Run
 
 
 @pytest.mark.both_fronts
+def test_an_earlier_start_date_reads_the_time_between_as_well(simulator: Simulator, run: RunTap) -> None:
+    logs = simulator.logs(simulator.connectors()[0])
+    middle = logs[len(logs) // 2]["log_time"]
+    first = run(start_date=middle)
+    assert 0 < len(first.ids) < len(held(simulator))
+    second = run(start_date="2020-01-01T00:00:00Z", state=first.state)
+    assert sorted(first.ids + second.ids) == held(simulator)
+    assert run(state=second.state).ids == []
+
+
+@pytest.mark.both_fronts
 def test_a_run_with_nothing_new_writes_no_record(run: RunTap) -> None:
     first = run()
     second = run(state=first.state)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
-from tap_connector_logs.instants import BEGINNING, END, FIRST, SECOND, floor_to
+from tap_connector_logs.instants import BEGINNING, END, FIRST, MICROSECOND, SECOND, floor_to
 
 FINGERPRINT_BYTES = 6
 """Bytes that a log takes in the state. It is compared with logs that are shown again alone: of those, one in a hundred
@@ -134,38 +134,48 @@ class Backlog:
     early: dict[bytes, int] = field(default_factory=dict)
     begins: int | None = None
     is_behind: bool = False
+    _start: int = field(default=BEGINNING, init=False)
     _end: int = field(default=END, init=False)
+    _left_before: list[Interval] = field(default_factory=list, init=False)
+
+    @property
+    def wanted(self) -> list[Interval]:
+        """The part of `intervals` within the bounds of the run."""
+        return without(without(self.intervals, Interval(BEGINNING, self._start)), Interval(self._end, END))
 
     @property
     def low_water(self) -> int | None:
-        """All that is older than this has been delivered; None if nothing has."""
-        return min((interval.since for interval in self.intervals), default=self.newest)
+        """All that is older than this, and not older than the run wants, has been delivered; None if nothing has."""
+        wanted = without(self.intervals, Interval(BEGINNING, self._start))
+        return min((interval.since for interval in wanted), default=self.newest)
 
     def open(self, *, lookback: int, start: int, end: int) -> Interval | None:
         """Begin a run: put the time since the last one on top of what is to be read.
 
+        What lies outside the bounds stays to be read: another run may want it.
+
         Args:
             lookback: Microseconds before the newest instant delivered that are read again.
-            start: Nothing older is wanted, now or later.
+            start: Nothing older is wanted in this run.
             end: Nothing from here on is wanted in this run.
 
         Returns:
-            The time since the last run, or None if it lies after `end`.
+            The time since the last run, within the bounds; None if it lies outside.
         """
-        self._end = end
-        since = start
+        self._start, self._end, self._left_before = start, end, self.intervals
+        since = BEGINNING
         if self.newest is not None:
-            since = max(start, self.newest - lookback)
+            since = max(since, self.newest - lookback)
             second = floor_to(since, SECOND)
             # From a whole second, which every server reads in the same way, if all from there on is known.
-            if second >= start and any(overlap.since <= second for overlap in self.overlaps[:1]):
+            if any(overlap.since <= second for overlap in self.overlaps[:1]):
                 since = second
-        self.intervals = without(self.intervals, Interval(BEGINNING, start))
         if since >= end:
             return None
-        fresh = Interval(since, end)
-        self.intervals = sorted([fresh, *without(self.intervals, fresh)], reverse=True)
-        return fresh
+        latest = Interval(since, end)
+        self.intervals = sorted([latest, *without(self.intervals, latest)], reverse=True)
+        fresh = Interval(max(since, start), end)
+        return fresh if fresh.since < end else None
 
     def may_repeat(self, fresh: Interval | None) -> Interval | None:
         """Return the time in which logs are read again that are not all known any more; None if there is none.
@@ -178,11 +188,15 @@ class Backlog:
         since = [
             interval.since
             for overlap in self.overlaps
-            for interval in self.intervals
-            if overlap.is_forgotten and overlap.meets(interval) and interval.since < self._end
+            for interval in self.wanted
+            if overlap.is_forgotten and overlap.meets(interval)
         ]
-        if fresh is not None and not any(overlap.since <= max(fresh.since, FIRST) for overlap in self.overlaps[:1]):
-            since.append(fresh.since)
+        if fresh is not None:
+            known_since = min((overlap.since for overlap in self.overlaps[:1]), default=self.newest + MICROSECOND)
+            repeated = [Interval(max(fresh.since, FIRST), known_since)]
+            for interval in self._left_before:
+                repeated = without(repeated, interval)
+            since += [interval.since for interval in repeated if interval.since < interval.until]
         return Interval(min(since), self.newest) if since else None
 
     def commit(self, commit: Commit) -> None:
@@ -214,5 +228,8 @@ class Backlog:
             if kept and not any(overlap.meets(interval) for interval in ahead):
                 continue
             room -= len(overlap.known)
-            kept.append(overlap if room >= 0 else Overlap(overlap.latest + 1, overlap.newest, overlap.latest))
+            remembered = overlap if room >= 0 else Overlap(overlap.latest + 1, overlap.newest, overlap.latest)
+            # A forgotten stretch tells nothing that a newer one doesn't.
+            if not (remembered.is_forgotten and any(newer.is_forgotten for newer in kept[1:])):
+                kept.append(remembered)
         self.overlaps = kept

@@ -168,7 +168,7 @@ class IntervalReader:
             return None
         known = self.connector.newest if page or self.paginator.done else None
         past = [instant for instant in (page.newest_before(min(server_time, self._top)), known) if instant is not None]
-        if not past:
+        if not past or max(past) < self._since:
             return None
         self._begins_overlap = False
         newest = self.connector.newest = max(past)

@@ -21,8 +21,7 @@ from tap_connector_logs.errors import (
     TapError,
     UnreadableResponseError,
 )
-from tap_connector_logs.instants import END
-from tap_connector_logs.reading.backlog import Backlog, Interval, without
+from tap_connector_logs.reading.backlog import Backlog, Interval
 from tap_connector_logs.reading.connector import Bounds, Connector
 from tap_connector_logs.reading.findings import Failed, Finding, Kind, RunStats
 from tap_connector_logs.reading.interval_reader import IntervalReader, Page
@@ -188,7 +187,7 @@ class Scheduler:
         fresh = backlog.open(lookback=bounds.lookback, start=bounds.start, end=bounds.end)
         if (repeated := backlog.may_repeat(fresh)) is not None:
             self.stats.add(Finding(Kind.MAY_REPEAT, connector_identifier, repeated))
-        for interval in without(backlog.intervals, Interval(bounds.end, END)):
+        for interval in backlog.wanted:
             yield interval, interval == fresh
 
     def _queue(self, *, is_fresh: bool) -> deque[IntervalReader]:
