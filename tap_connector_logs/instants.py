@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 MICROSECOND = 1
 MILLISECOND = 1_000
 SECOND = 1_000_000
+DAY = 86_400 * SECOND
 
-_DAY_SECONDS = 86_400
 _NORMAL_LENGTH = len("2025-01-01T00:00:00.000000Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -16,7 +16,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def instant_of(moment: datetime) -> int:
     """Return the instant of a `datetime` that has a zone."""
     since = moment - _EPOCH
-    return (since.days * _DAY_SECONDS + since.seconds) * SECOND + since.microseconds
+    return since.days * DAY + since.seconds * SECOND + since.microseconds
 
 
 FIRST = instant_of(datetime.min.replace(tzinfo=UTC))

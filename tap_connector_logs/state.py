@@ -8,12 +8,13 @@
         "backlog": [{"since": "2025-01-01T00:00:00.000000Z", "until": "2025-01-01T12:00:00.000000Z"}],
         "seams": [{"since": "...", "newest": "...", "logs": "base64, 6 bytes a log"}]}]}}}
 
-`replication_key_value` is the low-water mark: a reader that knows nothing of the rest is right with it.
-`newest` and `backlog` are there only while something is left to read. Only where they are needed, there are `latest` in
-one of `seams` (its newest instant, if that is of the future), `early` (fingerprints of logs that were delivered ahead
-of the time around them, which is still to be read), `begins` (the instant of the oldest log of all) and `behind` (the
-last run was shown nothing as new as the run before it). Version 1 had fingerprints of ids alone: `digests` in `seams`,
-and `undated`. They are understood, and stay in the bookmarks of connectors that no run has read since.
+`replication_key_value` is the low-water mark: a reader that knows nothing of the rest is right with it. `newest` and
+`backlog` are there only where something has not been read. Only where they are needed, there are `latest` in one of
+`seams` (its newest instant, if that is of the future), `early` (fingerprints of logs that were delivered ahead of the
+time around them, which is still to be read), `begins` (the instant of the oldest log of all) and `behind` (the last
+run was shown nothing as new as the run before it). Beside `version` is `profile`: what the API was seen to do.
+Version 1 had fingerprints of ids alone: `digests` in `seams`, and `undated`. They are understood, and stay in the
+bookmarks of connectors that no run has read since.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from tap_connector_logs.errors import InputError
 from tap_connector_logs.instants import BEGINNING, END, format_instant, parse_instant
 from tap_connector_logs.log_safety import sanitize
+from tap_connector_logs.profile import Profile
 from tap_connector_logs.reading.backlog import FINGERPRINT_BYTES, Backlog, Interval, Overlap
 
 STREAM = "connector_logs"
@@ -40,7 +44,8 @@ class Bookmarks:
     connectors and teams that a run doesn't read stay as they are.
 
     Attributes:
-        state: The state of the stream, which `save` writes to.
+        state: The state of the stream, which `save` and `save_profile` write to.
+        profile: What earlier runs have seen of the API.
     """
 
     def __init__(self, state: dict[str, Any]) -> None:
@@ -56,6 +61,10 @@ class Bookmarks:
                 f"The state has version {sanitize(version)}, this tap knows version {VERSION}: a newer "
                 "tap-connector-logs wrote it. Upgrade the tap, or go back to an older state."
             )
+        try:
+            self.profile = msgspec.convert(state.get("profile", {}), Profile)
+        except msgspec.ValidationError as error:
+            raise broken_state(f"its profile of the API is not in order: {error}") from error
         self._of_stream = _read_backlog(state, STREAM)
         self._partitions: dict[tuple[str, str], dict[str, Any]] = {}
         for partition in _list(state.get("partitions", []), "partitions"):
@@ -126,6 +135,16 @@ class Bookmarks:
         context = partition["context"]
         partition.clear()
         partition.update({"context": context, **_write_backlog(backlog)})
+
+    def save_profile(self, profile: Profile) -> None:
+        """Write what has been seen of the API into the state.
+
+        Args:
+            profile: What this run and the earlier ones have seen.
+        """
+        self.profile = profile
+        if written := profile.as_json():
+            self.state["profile"] = written
 
 
 def _write_backlog(backlog: Backlog) -> dict[str, Any]:

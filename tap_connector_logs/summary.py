@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from tap_connector_logs.instants import SECOND
+from tap_connector_logs.log_safety import sanitize
 from tap_connector_logs.reading.findings import Kind, RunStats
 from tap_connector_logs.sync import Sync
 
@@ -12,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def summarize(sync: Sync) -> dict[str, Any]:
-    """Return what a run has done so far: numbers by their names."""
+    """Return what a run has done so far: numbers by their names, and what it has seen of the API."""
     scheduler, client = sync.scheduler, sync.client
     stats = RunStats() if scheduler is None else scheduler.stats
     return {
@@ -31,6 +33,10 @@ def summarize(sync: Sync) -> dict[str, Any]:
         "connectors_out_of_order": stats.counts[Kind.OUT_OF_ORDER],
         "logs_without_time": stats.without_time,
         "logs_without_id": stats.without_id,
+        "lateness_seconds": round(stats.lateness / SECOND, 3),
+        "api": {name: value for name, value in sync.profile.as_json().items() if name != "events"},
+        "api_changes": sync.api_changes,
+        "new_events": sync.new_events,
     }
 
 
@@ -55,4 +61,25 @@ def tell(sync: Sync) -> dict[str, Any]:
             "no usable id and were given one made of their content. What the API sent instead is in the column extra.",
             summary,
         )
+    _tell_of_api(sync)
     return summary
+
+
+def _tell_of_api(sync: Sync) -> None:
+    """Tell what the API was seen to do, and what of that asks for something to be done."""
+    if line := str(sync.profile):
+        logger.info("The API as seen so far: %s.", line)
+    if sync.api_changes:
+        logger.warning("The API has changed: %s.", "; ".join(sync.api_changes))
+    if sync.new_events:
+        logger.info("Events never seen before: %s.", ", ".join(map(sanitize, sync.new_events)))
+    lookback = sync.settings.lookback_seconds
+    needed = sync.profile.needed_lookback(lookback)
+    if needed is not None and sync.scheduler is not None and sync.scheduler.stats.lateness:
+        logger.warning(
+            "Logs come late: one was %g s behind a newer one that an earlier run had delivered. What is behind by more "
+            "than lookback_seconds (%d) is missed: set it to %d.",
+            sync.profile.max_lateness,
+            lookback,
+            needed,
+        )

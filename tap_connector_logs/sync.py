@@ -16,15 +16,17 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from tap_connector_logs.api.client import Client
 from tap_connector_logs.api.rate_limiter import BudgetSpentError
 from tap_connector_logs.errors import ConnectorsFailedError, TapError
 from tap_connector_logs.instants import SECOND
+from tap_connector_logs.profile import Profile
 from tap_connector_logs.progress import shown
 from tap_connector_logs.reading.connector import Bounds
-from tap_connector_logs.reading.findings import Failed, Finding
+from tap_connector_logs.reading.findings import Failed, Finding, RunStats
 from tap_connector_logs.reading.interval_reader import Page
 from tap_connector_logs.reading.scheduler import Scheduler
 from tap_connector_logs.reading.workers import Waiting, call, pages
@@ -74,6 +76,8 @@ class Sync:
         client: Whom to ask.
         scheduler: The plan of the reading of logs, once that has begun.
         ended_by: What ended the reading before its end.
+        api_changes: What the API does in another way than in earlier runs, in words, once logs have been read.
+        new_events: Events that no earlier run has seen, likewise.
     """
 
     def __init__(
@@ -100,10 +104,17 @@ class Sync:
         self.client = client or Client(settings)
         self.scheduler: Scheduler | None = None
         self.ended_by: TapError | None = None
+        self.api_changes: list[str] = []
+        self.new_events: list[str] = []
         self._bookmarks = Bookmarks(state)
         self._deferred = deferred
         self._began = time.monotonic()
         self._connectors: list[dict[str, Any]] | None = None
+
+    @property
+    def profile(self) -> Profile:
+        """What this run and earlier ones have seen of the API."""
+        return self._bookmarks.profile
 
     @property
     def seconds(self) -> float:
@@ -184,12 +195,24 @@ class Sync:
                     # It is written whole, or not at all as far as the state can tell.
                     with self._deferred():
                         name = event.connector_identifier
-                        yield Batch(STREAM, self._records(event))
+                        records = self._records(event)
+                        scheduler.stats.profile.look_at_records(records)
+                        yield Batch(STREAM, records)
                         backlogs[name].commit(event.commit)
                         bookmarks.save(settings.team_id, name, backlogs[name])
                         yield Checkpoint(STREAM, self.state)
         finally:
             bookmarks.arrange(settings.team_id, names, scheduler.begun)
+            self._keep_profile(scheduler.stats)
+
+    def _keep_profile(self, stats: RunStats) -> None:
+        """Compare what this run has seen of the API with what earlier ones have, and keep both."""
+        seen, known = stats.profile, self._bookmarks.profile
+        seen.requests_per_hour = self.client.rate_limiter.hourly_limit
+        if stats.lateness:
+            seen.note_lateness(stats.lateness / SECOND, datetime.now(UTC).date())
+        self.api_changes, self.new_events = known.changes(seen), known.new_events(seen)
+        self._bookmarks.save_profile(known.merged(seen))
 
     def _records(self, page: Page) -> list[dict[str, Any]]:
         records = log_records(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tap_connector_logs import errors
+from tap_connector_logs.profile import Profile
 from tools.page_parts import with_parts
 from tools.paths import ROOT
 from tools.reference_pages.pages import DOCS, pages
@@ -45,8 +46,17 @@ def test_each_end_of_a_run_has_an_exit_code_that_is_told() -> None:
 
 def test_each_field_of_the_state_is_explained() -> None:
     fields = set(re.findall(r'"(\w+)":', example_state()))
-    page = (DOCS / "reference" / "state.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == fields
+    assert fields_explained("state.md") == fields.difference(Profile.__struct_fields__)
+
+
+def test_each_item_of_the_profile_is_explained() -> None:
+    assert fields_explained("api-profile.md") == set(Profile.__struct_fields__)
+
+
+def fields_explained(name: str) -> set[str]:
+    """Return the fields that the table of a page of the reference has a row for."""
+    page = (DOCS / "reference" / name).read_text(encoding="utf-8")
+    return set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -67,7 +67,7 @@ def test_each_log_is_read_once_and_none_the_second_time(simulator: Simulator) ->
     assert [bool(logs.records) for logs in batches] == [True] * (len(batches) - 1) + [False]
     (last,) = read_logs(settings_for(simulator), batches[-1].state)
     assert last.records == []
-    assert last.state == batches[-1].state
+    assert last.state["partitions"] == batches[-1].state["partitions"]
     name = simulator.connectors()[0]
     simulator.add_logs(name, [{"id": "new", "log_time": simulator.advance(60)}])
     assert ids_in(list(read_logs(settings_for(simulator), last.state))) == ["new"]

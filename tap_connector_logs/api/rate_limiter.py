@@ -53,6 +53,7 @@ class RateLimiter:
     Attributes:
         passed: Requests let through so far.
         is_closed: Whether nothing is let through any more.
+        hourly_limit: Requests that the API says the hour's budget is of; None if it doesn't.
         on_pause: Is told the seconds of each wait that the API asks for, by whichever thread learns of it.
     """
 
@@ -66,6 +67,7 @@ class RateLimiter:
         """
         self.passed = 0
         self.is_closed = False
+        self.hourly_limit: int | None = None
         self.on_pause: Callable[[float], None] = lambda _: None
         at_once = max(1, int(min(requests_per_second, _MAX_REMEMBERED)))
         self._span = at_once / requests_per_second + _SLACK_SECONDS
@@ -136,6 +138,7 @@ class RateLimiter:
             limit: Requests that the hour's budget is of.
             remaining: How many of them are left.
         """
+        self.hourly_limit = limit or self.hourly_limit
         now = time.monotonic()
         if limit is None or remaining is None:
             if now > self._known_until:

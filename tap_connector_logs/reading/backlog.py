@@ -27,19 +27,22 @@ class Interval:
     until: int = END
 
 
-def without(intervals: Iterable[Interval], gone: Interval) -> list[Interval]:
-    """Return the intervals less the time of `gone`, newest first.
+def without(intervals: Iterable[Interval], *gone: Interval) -> list[Interval]:
+    """Return the intervals less the time of others, newest first.
 
     Args:
         intervals: The intervals.
         gone: The time to take away.
     """
-    left = []
-    for interval in intervals:
-        if gone.since < interval.until and interval.since < gone.until:
-            left += [Interval(interval.since, gone.since), Interval(gone.until, interval.until)]
-        else:
-            left.append(interval)
+    left = list(intervals)
+    for other in gone:
+        pieces = []
+        for interval in left:
+            if other.since < interval.until and interval.since < other.until:
+                pieces += [Interval(interval.since, other.since), Interval(other.until, interval.until)]
+            else:
+                pieces.append(interval)
+        left = pieces
     return sorted((piece for piece in left if piece.since < piece.until), reverse=True)
 
 
@@ -141,7 +144,7 @@ class Backlog:
     @property
     def wanted(self) -> list[Interval]:
         """The part of `intervals` within the bounds of the run."""
-        return without(without(self.intervals, Interval(BEGINNING, self._start)), Interval(self._end, END))
+        return without(self.intervals, Interval(BEGINNING, self._start), Interval(self._end, END))
 
     @property
     def low_water(self) -> int | None:
@@ -193,10 +196,8 @@ class Backlog:
         ]
         if fresh is not None:
             known_since = min((overlap.since for overlap in self.overlaps[:1]), default=self.newest + MICROSECOND)
-            repeated = [Interval(max(fresh.since, FIRST), known_since)]
-            for interval in self._left_before:
-                repeated = without(repeated, interval)
-            since += [interval.since for interval in repeated if interval.since < interval.until]
+            repeated = without([Interval(max(fresh.since, FIRST), known_since)], *self._left_before)
+            since += [interval.since for interval in repeated]
         return Interval(min(since), self.newest) if since else None
 
     def commit(self, commit: Commit) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tap_connector_logs.instants import END, FIRST
-from tap_connector_logs.reading.backlog import Backlog, Interval
+from tap_connector_logs.reading.backlog import Backlog, Interval, without
 from tap_connector_logs.reading.dedup import Delivered
-from tap_connector_logs.reading.page_view import PageView
+from tap_connector_logs.reading.page_view import Found, PageView
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Connector:
         known: The newest instant that was delivered before this run; None if there is none.
         was_behind: Whether the last run was shown nothing as new as that.
         is_disordered: Whether a page of it was out of order.
+        lateness: Most microseconds by which a new log was behind `known`, in time that was read to its end before.
     """
 
     def __init__(self, identifier: str, backlog: Backlog) -> None:
@@ -56,6 +58,8 @@ class Connector:
         self.known = backlog.newest
         self.was_behind = backlog.is_behind
         self.is_disordered = False
+        self.lateness = 0
+        self._unread = list(backlog.intervals)
 
     def look_at(self, page: PageView, server_time: int) -> None:
         """Learn how far back there are logs, and how new they are.
@@ -66,6 +70,18 @@ class Connector:
         """
         self.seen = Interval(min(self.seen.since, page.oldest), max(self.seen.until, page.newest))
         self.shown = max(self.shown, page.newest_before(server_time) or FIRST)
+
+    def note_lateness(self, new: Sequence[Found]) -> None:
+        """Learn how late logs come: how far behind what the last run delivered, where that knew all that there was.
+
+        Args:
+            new: Logs that have not been delivered before.
+        """
+        if self.known is None or not self.delivered.overlaps:
+            return
+        known = without([Interval(self.delivered.overlaps[0].since, self.known)], *self._unread)
+        places = [each.place for each in new if any(part.since <= each.place < part.until for part in known)]
+        self.lateness = max(self.lateness, self.known - min(places, default=self.known))
 
     def begins_on(self, page: PageView) -> int | None:
         """Return `begins` for a page that may end there: one that brings anything new has more to show, perhaps."""

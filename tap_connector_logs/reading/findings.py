@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from tap_connector_logs.errors import TapError
 from tap_connector_logs.instants import END, FIRST, format_instant
+from tap_connector_logs.profile import Profile
 from tap_connector_logs.reading.backlog import Interval
 from tap_connector_logs.records import has_id
 from tap_connector_logs.settings import MAX_LOGS_PER_REQUEST
@@ -106,6 +107,8 @@ class RunStats:
         without_id: Entries without a usable `id`.
         counts: How many findings there are of each kind.
         news: What has been found since `take_news` was called last.
+    profile: What the API was seen to do.
+    lateness: Most microseconds by which a new log was behind the newest one of the run before.
     """
 
     logs: int = 0
@@ -114,6 +117,8 @@ class RunStats:
     without_id: int = 0
     counts: Counter[Kind] = field(default_factory=Counter)
     news: list[Finding | Failed] = field(default_factory=list)
+    profile: Profile = field(default_factory=Profile)
+    lateness: int = 0
 
     def count(self, entries: Sequence[Mapping[str, Any]], moments: Sequence[datetime | None]) -> None:
         """Count what is delivered.

@@ -17,6 +17,7 @@ from tap_connector_logs.instants import END, FIRST, SECOND, floor_to
 from tap_connector_logs.reading.backlog import Commit, Interval, Overlap
 from tap_connector_logs.reading.connector import Bounds, Connector
 from tap_connector_logs.reading.findings import Finding, Kind, RunStats
+from tap_connector_logs.reading.observer import Observer
 from tap_connector_logs.reading.page_view import Entry, PageView
 from tap_connector_logs.reading.paginator import PageDecision, Paginator, StuckError
 
@@ -83,6 +84,7 @@ class IntervalReader:
             newest.add(connector.newest)
         self._meets = sorted(instant for instant in newest if interval.since <= instant < interval.until)
         self._oldest = END
+        self._observer = Observer()
         self._skipped: Interval | None = None
         connector.open += 1
 
@@ -147,9 +149,11 @@ class IntervalReader:
         self._skipped = decision.skipped
         if page:
             connector.look_at(page, answer.server_time)
+            self._observer.look_at(page, answer, is_full=is_full, profile=stats.profile)
             self._oldest = min(self._oldest, page.oldest)
             # A short page may be the last, and tells nothing of how close logs lie.
             self._page_span = (page.newest - page.oldest or self._page_span) if is_full else 0
+        self._observer.expect(self.paginator.before, page)
         self._note(decision, stats, limit)
         connector.open -= self.paginator.done
         brought = self._bring(decision, self._begin_overlap(page, answer.server_time))
@@ -157,6 +161,7 @@ class IntervalReader:
         self.has_begun |= decision.covered is not None
         self._is_split = False
         stats.count(brought.entries, brought.moments)
+        stats.lateness = max(stats.lateness, connector.lateness)
         return brought
 
     def _begin_overlap(self, page: PageView, server_time: int) -> Overlap | None:
@@ -189,6 +194,8 @@ class IntervalReader:
         sifted = delivered.sift(doubtful, cut=cut, until=decision.until, top=self._top, is_alone=is_alone)
         if self.paginator.done:
             sifted.in_overlap += delivered.unseen(self._overlaps)
+        if self.is_fresh:
+            connector.note_lateness(sifted.new)
         newer = [each for each in sifted.new if sure and each.place >= page.places[sure[0]]]
         older = sifted.new[len(newer) :]
         covered = decision.covered if self.is_fresh else connector.part_shown(decision.covered)

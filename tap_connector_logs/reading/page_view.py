@@ -114,6 +114,8 @@ class PageView:
 
     def newest_before(self, end: int) -> int | None:
         """Return the newest instant of an entry that is older than `end`; None if there is none."""
+        if self.is_plain:
+            return next(iter(self.places[self._first_before(end) :]), None)
         return max((instant for instant in self._instants if instant is not None and instant < end), default=None)
 
     def _first_before(self, instant: int) -> int:

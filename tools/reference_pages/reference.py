@@ -7,6 +7,7 @@ from typing import Any
 
 from tap_connector_logs.errors import ExitCode
 from tap_connector_logs.instants import parse_instant
+from tap_connector_logs.profile import Profile
 from tap_connector_logs.reading.backlog import Backlog, Interval, Overlap, fingerprint
 from tap_connector_logs.settings import CONFIG_SCHEMA
 from tap_connector_logs.singer.streams import ConnectorLogsStream, ConnectorsStream
@@ -113,6 +114,7 @@ def example_state() -> str:
     )
     bookmarks = Bookmarks({})
     bookmarks.save(936506, "T3S70", backlog)
+    bookmarks.save_profile(Profile(before="exclusive", largest_page=1000, lateness={"2025-01-03": 4.5}))
     state = {"bookmarks": {"connector_logs": bookmarks.state}}
     return f"```json\n{json.dumps(state, indent=2)}\n```"
 
