@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import uvicorn
 
 from tools.simulator.app import create_app
-from tools.simulator.fleets import DEMO_FLEET, uniform_fleet
+from tools.simulator.fleets import DEMO_FLEET, uneven_fleet, uniform_fleet
 from tools.simulator.history import Profile
 from tools.simulator.instants import DAY, read_date_time
 from tools.simulator.simulation import Simulation
@@ -69,9 +69,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--seed", type=int, default=7, help="decides the whole history")
-    parser.add_argument("--fleet", choices=["demo", "uniform"], default="demo")
-    parser.add_argument("--connectors", type=int, default=1, help="uniform fleet: connectors")
-    parser.add_argument("--logs", type=int, default=1000, help="uniform fleet: logs of each connector until now")
+    parser.add_argument("--fleet", choices=["demo", "uniform", "uneven"], default="demo")
+    parser.add_argument("--connectors", type=int, default=1, help="uniform and uneven fleet: connectors")
+    parser.add_argument(
+        "--logs",
+        type=int,
+        default=1000,
+        help="uniform fleet: logs of each connector until now; uneven fleet: about those of the first",
+    )
     parser.add_argument("--ties", type=float, default=0.0, help="uniform fleet: share of logs that share their instant")
     parser.add_argument("--history-days", type=float, default=30.0, help="days between the first log and now")
     parser.add_argument("--now", default="2026-01-31T12:00:00Z", help="the simulated present, which stands still")
@@ -87,6 +92,8 @@ def _simulation(options: argparse.Namespace) -> Simulation:
     fleet: tuple[Profile, ...] = DEMO_FLEET
     if options.fleet == "uniform":
         fleet = uniform_fleet(options.connectors, logs=options.logs, ties=options.ties, days=options.history_days)
+    elif options.fleet == "uneven":
+        fleet = uneven_fleet(options.connectors, logs=options.logs, days=options.history_days)
     return Simulation(
         fleet,
         team_id=options.team_id,

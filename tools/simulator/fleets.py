@@ -1,4 +1,4 @@
-"""Two fleets of connectors: a small believable one to look at, a uniform one of any size to measure with."""
+"""Fleets of connectors: a small believable one to look at, a uniform and an uneven one of any size to measure with."""
 
 from __future__ import annotations
 
@@ -103,6 +103,28 @@ def uniform_fleet(connectors: int, *, logs: int, ties: float, days: float) -> tu
             name=f"Connector {number}",
             description=None,
             instants=instants,
+            content=content,
+        )
+        for number in range(1, connectors + 1)
+    )
+
+
+def uneven_fleet(connectors: int, *, logs: int, days: float) -> tuple[Profile, ...]:
+    """Make connectors of which the first writes very much and the last next to nothing, by day more than by night.
+
+    Args:
+        connectors: How many connectors.
+        logs: About how many logs the first one writes in those days; each one writes fewer than the one before it.
+        days: How many days that is.
+    """
+    content = log_content(healthy, REFRESH, Operation(20, "data.fetch", "GET /items", 120))
+    mean_daylight = (1 + 0.25) / 2
+    return tuple(
+        Profile(
+            identifier=f"V{number:04}",
+            name=f"Connector {number}",
+            description=None,
+            instants=by_day(logs ** (1 - (number - 1) / connectors) / (days * 24 * mean_daylight)),
             content=content,
         )
         for number in range(1, connectors + 1)

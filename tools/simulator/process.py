@@ -23,7 +23,7 @@ class Options(TypedDict, total=False):
 
     port: int
     seed: int
-    fleet: Literal["demo", "uniform"]
+    fleet: Literal["demo", "uniform", "uneven"]
     connectors: int
     logs: int
     ties: float
