@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_connector_logs.api.responses import Response
-from tap_connector_logs.instants import DAY, END, FIRST, MILLISECOND, SECOND, ceil_to, floor_to
+from tap_connector_logs.instants import BEGINNING, DAY, END, FIRST, MILLISECOND, SECOND, ceil_to, floor_to
 from tap_connector_logs.profile import Profile, Unit
 from tap_connector_logs.reading.page_view import PageView
 
@@ -58,9 +58,15 @@ class Observer:
         """Compare what was asked with the newest log of the answer, and with what has been shown already."""
         if newest >= before:
             profile.before = "inclusive"
-        elif self._is_shown and newest == self._below:
+        elif self._is_shown and newest == self._below > self._cut_of(before):
             profile.before = "exclusive"
         profile.before_precision = self._precision(newest, before) or profile.before_precision
+
+    @staticmethod
+    def _cut_of(before: int) -> int:
+        """Return the newest instant that `before` may be cut to, other than itself."""
+        cuts = (floor_to(before, unit) for unit in (MILLISECOND, SECOND))
+        return max((cut for cut in cuts if cut < before), default=BEGINNING)
 
     def _precision(self, newest: int, before: int) -> Unit | None:
         """Return what `before` was cut to, if logs around it that have been shown already tell."""
