@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import yaml
 from tools.demo.meltano import Project
 from tools.paths import ROOT
 from tools.postgres import USER, postgres
+from tools.simulator.fleets import DEMO_FLEET
 from tools.simulator.process import Simulator
 
 DBT = ROOT / ".meltano" / "utilities" / "report" / "venv" / "bin" / "dbt"
@@ -29,15 +31,22 @@ SCHEMA = "connector_health"
 
 # The models, and what their rows are sorted by here: databases don't agree on the order of text.
 MODELS = {
+    "stg_connectors": ("connector_key",),
     "stg_connector_logs": ("connector_key", "id"),
     "connector_health_hourly": ("connector_key", "log_hour"),
     "connector_incidents": ("connector_key", "incident_number"),
     "connector_freshness": ("connector_key",),
+    "connector_status": ("connector_key",),
+    "pipeline_freshness": ("told_at",),
 }
+
+# Of the one, each database has its own times of loading.
+ALIKE = [model for model in MODELS if model != "pipeline_freshness"]
 
 Row = dict[str, Any]
 
 WITHOUT_TIME = "no time"
+NAMES_OF_DEMO = {profile.identifier: profile.name for profile in DEMO_FLEET}
 
 # What the demo's fleet has too little of: ties of all kinds, each class of failure, logs without a time.
 HARD_LOGS: list[Row] = [
@@ -52,11 +61,14 @@ HARD_LOGS: list[Row] = [
     {"id": WITHOUT_TIME, "log_time": None, "status": 500, "raw": True, "_position": "2026-01-31T09:30:00Z"},
 ]
 OPEN_INCIDENT: list[Row] = [
-    {"id": "open-1", "log_time": "2026-01-31T11:59:59.999998Z", "status": None},
-    {"id": "open-2", "log_time": "2026-01-31T11:59:59.999999Z", "status": 401},
+    {"id": "open-1", "log_time": "2026-01-31T11:59:59.999997Z", "status": 403, "event": "auth.token.refresh"},
+    {"id": "open-2", "log_time": "2026-01-31T11:59:59.999998Z", "status": None},
+    {"id": "open-3", "log_time": "2026-01-31T11:59:59.999998Z", "status": 401},
+    {"id": "open-4", "log_time": "2026-01-31T11:59:59.999999Z", "status": 401},
 ]
 # With it the 24 hours begin at an instant that has a log, which is not among them.
 NEWEST: list[Row] = [{"id": "newest", "log_time": "2026-01-31T12:00:00Z", "status": 200}]
+NOW = "2026-01-31 12:30:00"
 
 # It takes eight processes, and the machine may be busy.
 pytestmark = [pytest.mark.dbt, pytest.mark.timeout(400)]
@@ -90,11 +102,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         simulator.add_logs("A5K09", OPEN_INCIDENT)
         simulator.add_logs("T3S70", NEWEST)
         place = {"TARGET_POSTGRES_HOST": "127.0.0.1", "TARGET_POSTGRES_PORT": str(port)}
-        project = Project(folder, simulator, place | {"TARGET_POSTGRES_USER": USER, "TARGET_POSTGRES_PASSWORD": "any"})
+        settings: dict[str, object] = {"TARGET_POSTGRES_USER": USER, "TARGET_POSTGRES_PASSWORD": "any", **place}
+        settings["TAP_CONNECTOR_LOGS__SELECT"] = ["connector_logs.*", "connectors.*"]
+        project = Project(folder, simulator, settings)
         newest_log = {}
         for target in ("duckdb", "postgres"):
             project.run(f"connector-logs-to-{target}")
-            run_dbt(folder, place, target, "build")
+            run_dbt(folder, place | {"REPORT_NOW": NOW}, target, "build")
             # The simulated present is long past, so that all logs are late.
             run_dbt(folder, place, target, "source", "freshness", exit_code=1)
             (result,) = json.loads((folder / f"target-{target}" / "sources.json").read_text())["results"]
@@ -114,7 +128,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
                     "postgres": server.cursor().execute(query).fetchall(),
                 },
                 logs=[
-                    log | {"connector_identifier": name, "time": time_of(log)}
+                    log | {"connector_identifier": name, "connector_name": NAMES_OF_DEMO[name], "time": time_of(log)}
                     for name in simulator.connectors()
                     for log in simulator.logs(name)
                 ],
@@ -171,7 +185,7 @@ def by_connector(logs: Iterable[Row]) -> dict[str, list[Row]]:
     return found
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", ALIKE)
 def test_both_databases_build_the_same_rows(built: Built, model: str) -> None:
     rows = built.rows[model]
 
@@ -192,7 +206,8 @@ def test_each_column_is_documented(built: Built, model: str) -> None:
 
 
 def test_each_log_is_one_row(built: Built) -> None:
-    columns = ("connector_identifier", "id", "status", "event", "request", "duration_ms", "request_id")
+    names = ("connector_identifier", "connector_name")
+    columns = (*names, "id", "status", "event", "request", "duration_ms", "request_id")
     rows = built.rows["stg_connector_logs"]["duckdb"]
 
     expected = {(*(log.get(name) for name in columns), log["time"]) for log in built.logs}
@@ -247,53 +262,106 @@ def test_percentiles_are_the_nearest_durations(built: Built) -> None:
             assert row[f"p{percent}_duration_ms"] == (ordered[rank - 1] if ordered else None)
 
 
-def test_incidents_last_from_a_failure_to_the_next_success(built: Built) -> None:
-    expected = []
-    for name, logs in sorted(by_connector(log for log in built.logs if log["time"]).items()):
-        failures: list[Row] = []
-        incidents: list[tuple[list[Row], datetime | None]] = []
-        for log in sorted(logs, key=lambda log: (log["time"], not is_failure(log), log["id"].encode())):
-            if is_failure(log):
-                failures.append(log)
-            elif failures:
-                incidents.append((failures, log["time"]))
-                failures = []
-        incidents += [(failures, None)] if failures else []
-        expected += [
-            (
-                name,
-                number,
-                of[0]["time"],
-                of[-1]["time"],
-                end,
-                end is None,
-                (end - of[0]["time"]).total_seconds() if end else None,
-                len(of),
-                of[0]["status"],
-                of[-1]["status"],
-                of[0].get("event"),
-                of[0].get("request"),
-                of[0]["id"],
-            )
-            for number, (of, end) in enumerate(incidents, 1)
-        ]
+def cause_of(log: Row) -> str:
+    match log["status"]:
+        case 401 | 403:
+            return "credentials"
+        case 429:
+            return "throttled"
+        case None:
+            return "unavailable"
+        case status:
+            return "refused" if status < 500 else "unavailable"
+
+
+def has_recovered(successes: Sequence[Row]) -> bool:
+    return len(successes) >= 10 or bool(
+        successes and successes[-1]["time"] - successes[0]["time"] >= timedelta(minutes=60)
+    )
+
+
+def incidents_of(logs: Iterable[Row]) -> list[tuple[Any, ...]]:
+    """Return the incidents of a connector, cause by cause."""
+    ordered = sorted(logs, key=lambda log: (log["time"], not is_failure(log), log["id"].encode()))
+    found = []
+    for cause in ("credentials", "throttled", "refused", "unavailable"):
+        places = [place for place, log in enumerate(ordered) if is_failure(log) and cause_of(log) == cause]
+        chain: list[int] = []
+        for place, following in pairwise([*places, len(ordered)]):
+            chain.append(place)
+            successes = [log for log in ordered[place:following] if not is_failure(log)]
+            recovered = has_recovered(successes)
+            if not recovered and following < len(ordered):
+                continue
+            meanwhile = ordered[chain[0] : place + 1]
+            share = sum(map(is_failure, meanwhile)) / len(meanwhile)
+            if len(chain) >= 3 and share >= 0.3:
+                end = successes[0]["time"] if recovered else None
+                first, last = meanwhile[0], meanwhile[-1]
+                found.append(
+                    (
+                        chain[0],
+                        cause,
+                        first["time"],
+                        last["time"],
+                        end,
+                        end is None,
+                        (end - first["time"]).total_seconds() if end else None,
+                        len(chain),
+                        len(meanwhile),
+                        share,
+                        first["status"],
+                        last["status"],
+                        first.get("event"),
+                        first.get("request"),
+                        first["id"],
+                        last.get("request_id"),
+                    )
+                )
+            chain = []
+    return sorted(found)
+
+
+def test_incidents_are_failures_of_one_cause_until_enough_successes_follow(built: Built) -> None:
+    expected = [
+        (name, number, *incident)
+        for name, logs in sorted(by_connector(log for log in built.logs if log["time"]).items())
+        for number, (_, *incident) in enumerate(incidents_of(logs), 1)
+    ]
 
     times = ("started_at", "last_failure_at", "ended_at", "is_open", "duration_seconds")
-    failures_of = ("failures", "first_status", "last_status", "first_event", "first_request", "first_log_id")
-    columns = ("connector_identifier", "incident_number", *times, *failures_of)
-    assert only(built.rows["connector_incidents"]["duckdb"], *columns) == expected
-    assert any(incident[5] for incident in expected), "the logs have no open incident"
+    counts = ("failures", "requests", "share_of_failures")
+    ends = ("first_status", "last_status", "first_event", "first_request", "first_log_id", "last_request_id")
+    columns = ("connector_identifier", "incident_number", "cause", *times, *counts, *ends)
+    rows = only(built.rows["connector_incidents"]["duckdb"], *columns)
+    assert rows == expected
+    assert [(incident[0], incident[2]) for incident in expected if incident[6]] == [("A5K09", "credentials")]
+    assert {"throttled", "credentials"} <= {incident[2] for incident in expected}
 
 
-def test_ties_are_taken_apart_as_documented(built: Built) -> None:
-    rows = [row for row in built.rows["connector_incidents"]["duckdb"] if row["connector_identifier"] == "C8R21"]
-    times = [datetime(2026, 1, 31, hour) for hour in (9, 10)]  # noqa: DTZ001 - as the databases hold them
+def test_the_states_are_those_of_the_open_incidents_and_of_the_last_day(built: Built) -> None:
+    freshness = {row["connector_key"]: row for row in built.rows["connector_freshness"]["duckdb"]}
+    expected: list[tuple[Any, ...]] = []
+    for key, row in freshness.items():
+        share = row["share_of_failures_24h"]
+        state = "degraded" if share >= 0.1 and row["failures_24h"] >= 3 else "working"
+        is_broken = row["connector_identifier"] == "A5K09"
+        incident = (
+            ("broken", "credentials", instant("2026-01-31T11:59:59.999997Z")) if is_broken else (state, None, None)
+        )
+        expected.append((key, NAMES_OF_DEMO[row["connector_identifier"]], *incident))
 
-    columns = ("started_at", "failures", "first_log_id", "last_status", "duration_seconds")
-    assert [row for row in only(rows, *columns) if row[0] in times] == [
-        (times[0], 1, "b", 500, 0.0),
-        (times[1], 4, "Z", 429, 0.000001),
-    ]
+    columns = ("connector_key", "connector_name", "state", "cause", "since")
+    assert only(built.rows["connector_status"]["duckdb"], *columns) == expected
+
+
+def test_the_pipeline_is_as_fresh_as_its_newest_log_and_its_last_load(built: Built) -> None:
+    for (row,) in built.rows["pipeline_freshness"].values():
+        assert row["told_at"] == datetime.fromisoformat(NOW)
+        assert row["newest_log_at"] == instant(NEWEST[0]["log_time"])
+        # The jobs ran just now, however far in the past the simulated present is.
+        assert abs(datetime.now(UTC).replace(tzinfo=None) - row["last_load_at"]) < timedelta(minutes=15)
+        assert (row["each_load_is_seen"], row["is_stale"]) == (True, False)
 
 
 def test_freshness_counts_back_from_the_newest_log(built: Built) -> None:
@@ -304,28 +372,40 @@ def test_freshness_counts_back_from_the_newest_log(built: Built) -> None:
 
     expected = []
     for name, logs in sorted(by_connector(built.logs).items()):
-        last_day = [log for log in logs if log["time"] and log["time"] > newest - timedelta(hours=24)]
+
+        def within(begin: int, end: int, logs: Sequence[Row] = logs) -> list[Row]:
+            """Return the logs from so many days before the newest up to so many."""
+            first, last = (newest - timedelta(days=days) for days in (begin, end))
+            return [log for log in logs if log["time"] and first < log["time"] <= last]
+
+        last_day, day_before, baseline = within(1, 0), within(2, 1), within(14, 1)
         failures = [log for log in logs if is_failure(log)]
         durations = sorted(log["duration_ms"] for log in last_day if log.get("duration_ms") is not None)
         failed = sum(map(is_failure, last_day))
-        last = latest(logs)
+        last, last_success = latest(logs), latest([log for log in logs if not is_failure(log)])
         expected.append(
             {
                 "connector_key": f"{built.team_id}/{name}",
                 "team_id": built.team_id,
                 "connector_identifier": name,
+                "connector_name": NAMES_OF_DEMO[name],
                 "logs": len(logs),
                 "logs_without_time": sum(not log["time"] for log in logs),
                 "last_log_at": last,
-                "last_success_at": latest([log for log in logs if not is_failure(log)]),
+                "last_success_at": last_success,
                 "last_failure_at": latest(failures),
                 "team_last_log_at": newest,
                 "seconds_behind_team": (newest - last).total_seconds() if last else None,
+                "failures_in_a_row": sum(last_success < log["time"] for log in failures if log["time"]),
                 "logs_24h": len(last_day),
                 "failures_24h": failed,
                 "throttles_24h": sum(log["status"] == 429 for log in last_day),
                 "p95_duration_ms_24h": durations[-(-95 * len(durations) // 100) - 1] if durations else None,
                 "share_of_failures_24h": failed / len(last_day) if last_day else None,
+                "logs_previous_24h": len(day_before),
+                "failures_previous_24h": sum(map(is_failure, day_before)),
+                "throttles_previous_24h": sum(log["status"] == 429 for log in day_before),
+                "share_of_failures_baseline": sum(map(is_failure, baseline)) / len(baseline),
             }
         )
 
@@ -348,9 +428,9 @@ def test_dbt_tells_nobody_that_it_runs(built: Built) -> None:
 
 
 def test_the_query_of_the_readme_tells_what_is_broken(built: Built) -> None:
-    began = instant("2026-01-31T11:59:59.999998Z")
+    began = instant("2026-01-31T11:59:59.999997Z")
 
     for answer in built.answers.values():
-        assert answer[0] == ("A5K09", began, None, 2, "no_answer", None, None)
+        assert answer[0] == ("Ad network", began, None, "credentials", 3, "auth.token.refresh", None)
         assert answer == built.answers["duckdb"]
     assert len(built.answers["duckdb"]) > 1

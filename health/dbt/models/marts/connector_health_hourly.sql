@@ -2,6 +2,7 @@ select
     connector_key,
     team_id,
     connector_identifier,
+    connector_name,
     cast(date_trunc('hour', log_time) as timestamp) as log_hour,
     count(*) as requests,
     count(*) filter (where is_failure) as failures,
@@ -19,4 +20,4 @@ select
     percentile_disc(0.99) within group (order by duration_ms) as p99_duration_ms
 from {{ ref("stg_connector_logs") }}
 where log_time is not null
-group by 1, 2, 3, 4
+group by 1, 2, 3, 4, 5

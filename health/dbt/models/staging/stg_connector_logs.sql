@@ -40,9 +40,10 @@ classified as (
 )
 
 select
-    {{ connector_key() }} as connector_key,
-    team_id,
-    connector_identifier,
+    {{ connector_key("classified") }} as connector_key,
+    classified.team_id,
+    classified.connector_identifier,
+    coalesce(connectors.connector_name, classified.connector_identifier) as connector_name,
     id,
     log_time,
     status,
@@ -54,3 +55,6 @@ select
     duration_ms,
     request_id
 from classified
+left join {{ ref("stg_connectors") }} as connectors
+    on classified.team_id = connectors.team_id
+    and classified.connector_identifier = connectors.connector_identifier

@@ -1,4 +1,4 @@
--- Each failure that has a time is in one incident, and nothing else is.
+-- Each failure is in one incident at most.
 with failures as (
     select connector_key, sum(failures) as failures
     from {{ ref("connector_health_hourly") }}
@@ -12,6 +12,6 @@ incidents as (
 )
 
 select connector_key, failures.failures, incidents.failures as failures_of_incidents
-from failures
-full outer join incidents using (connector_key)
-where coalesce(failures.failures, 0) <> coalesce(incidents.failures, 0)
+from incidents
+left join failures using (connector_key)
+where incidents.failures > coalesce(failures.failures, 0)
