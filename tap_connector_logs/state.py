@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Iterable, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +36,9 @@ from tap_connector_logs.reading.backlog import FINGERPRINT_BYTES, Backlog, Inter
 STREAM = "connector_logs"
 REPLICATION_KEY = "log_time"
 VERSION = 2
+
+AnyState = dict[str, Any] | list[dict[str, Any]] | None
+"""A state of the stream: alone, where Singer keeps it, or in Airbyte's list; None for none."""
 
 
 class Bookmarks:
@@ -239,6 +243,35 @@ def _read_fingerprints(text: Any, name: str) -> list[bytes]:
 def _key(team_id: object, connector_identifier: object) -> tuple[str, str]:
     """Name a connector: other taps may have written a team_id as a string."""
     return str(team_id), str(connector_identifier)
+
+
+def state_of_stream(state: AnyState) -> dict[str, Any]:
+    """Return a copy of the state of the stream, in whichever form it comes.
+
+    Args:
+        state: The state.
+
+    Raises:
+        InputError: If it is none of this stream.
+    """
+    match state:
+        case None:
+            return {}
+        case {"bookmarks": dict(others)} if not others:
+            return {}
+        case list():
+            for part in state:
+                match part:
+                    case {"stream": {"stream_descriptor": {"name": "connector_logs"}, "stream_state": dict(found)}}:
+                        return deepcopy(found)
+        case {"bookmarks": {"connector_logs": dict(found)}}:
+            return deepcopy(found)
+        case dict(found) if not found or found.keys() & {"partitions", "replication_key_value"}:
+            return deepcopy(found)
+    raise InputError(
+        "The state is none of connector_logs. Pass that of the last batch written, or the one that another front has "
+        "kept; to read everything, pass none."
+    )
 
 
 def broken_state(what: str) -> InputError:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from tap_connector_logs import summary
-from tap_connector_logs.errors import InputError
 from tap_connector_logs.settings import CONFIG_SCHEMA, parse_settings
-from tap_connector_logs.state import STREAM
+from tap_connector_logs.state import STREAM, AnyState, state_of_stream
 from tap_connector_logs.sync import Sync, batches
-
-State = dict[str, Any] | list[dict[str, Any]] | None
-"""A state of `connector_logs`: alone, in Singer's form, or in Airbyte's list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +26,7 @@ class Logs:
     state: dict[str, Any]
 
 
-def read_logs(config: Mapping[str, Any], state: State = None) -> Iterator[Logs]:
+def read_logs(config: Mapping[str, Any], state: AnyState = None) -> Iterator[Logs]:
     """Read the logs that a state does not cover.
 
         for logs in read_logs(config, state):
@@ -49,7 +44,7 @@ def read_logs(config: Mapping[str, Any], state: State = None) -> Iterator[Logs]:
     Raises:
         InputError: If settings or state can't be used.
     """
-    return _batches(Sync(parse_settings(config, CONFIG_SCHEMA), _state_of_stream(state)))
+    return _batches(Sync(parse_settings(config, CONFIG_SCHEMA), state_of_stream(state)))
 
 
 def _batches(sync: Sync) -> Iterator[Logs]:
@@ -60,28 +55,6 @@ def _batches(sync: Sync) -> Iterator[Logs]:
         summary.tell(sync)
     yield Logs([], _copy(sync.state))
     sync.raise_failures()
-
-
-def _state_of_stream(state: State) -> dict[str, Any]:
-    """Return a copy of the state of the stream, be it alone or where Singer keeps it."""
-    match state:
-        case None:
-            return {}
-        case {"bookmarks": dict(others)} if not others:
-            return {}
-        case list():
-            for part in state:
-                match part:
-                    case {"stream": {"stream_descriptor": {"name": "connector_logs"}, "stream_state": dict(found)}}:
-                        return deepcopy(found)
-        case {"bookmarks": {"connector_logs": dict(found)}}:
-            return deepcopy(found)
-        case dict(found) if not found or found.keys() & {"partitions", "replication_key_value"}:
-            return deepcopy(found)
-    raise InputError(
-        "The state is none of connector_logs. Pass that of the last batch written, or the one that another front has "
-        "kept; to read everything, pass none."
-    )
 
 
 def _copy(state: dict[str, Any]) -> dict[str, Any]:
