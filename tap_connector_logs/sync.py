@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -229,23 +229,31 @@ class Sync:
         """Return the connectors to read logs of: those of the settings, or all of the team."""
         if self.settings.connector_identifiers is not None:
             return self.settings.connector_identifiers
-        connectors = yield from self._list_connectors()
-        listed = dict.fromkeys(usable_identifier(found.get("connector_identifier")) or "" for found in connectors)
-        usable = tuple(name for name in listed if re.fullmatch(CONNECTOR_IDENTIFIER, name))
-        if not usable:
-            logger.warning("Team %d has no connector that the credential may see.", self.settings.team_id)
-        if len(usable) < len(listed):
-            logger.warning(
-                "%d listed connectors have no usable identifier; their logs can't be read.",
-                len(listed) - len(usable),
-            )
-        return usable
+        return listed_identifiers((yield from self._list_connectors()), team_id=self.settings.team_id)
 
     def _list_connectors(self) -> Generator[Waiting, None, list[dict[str, Any]]]:
         """Return the connectors of the team, as the API lists them, asked for once."""
         if self._connectors is None:
             self._connectors = (yield from call(self.client, self.client.list_connectors)).entries
         return self._connectors
+
+
+def listed_identifiers(connectors: Sequence[Mapping[str, Any]], *, team_id: int) -> tuple[str, ...]:
+    """Return the identifiers of connectors whose logs can be read, and tell of others.
+
+    Args:
+        connectors: The connectors as the API lists them.
+        team_id: The team that owns them.
+    """
+    listed = dict.fromkeys(usable_identifier(found.get("connector_identifier")) or "" for found in connectors)
+    usable = tuple(name for name in listed if re.fullmatch(CONNECTOR_IDENTIFIER, name))
+    if not usable:
+        logger.warning("Team %d has no connector that the credential may see.", team_id)
+    if len(usable) < len(listed):
+        logger.warning(
+            "%d listed connectors have no usable identifier; their logs can't be read.", len(listed) - len(usable)
+        )
+    return usable
 
 
 def bounds(settings: Settings) -> Bounds:
