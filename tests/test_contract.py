@@ -222,6 +222,18 @@ def test_a_catalog_that_says_nothing_of_replication_makes_no_full_table(run: Run
     assert run(catalog=catalog, state=first.state).ids == []
 
 
+def test_nor_does_one_that_names_a_column_of_the_connectors_as_their_replication_key(
+    run: RunTap, catalog: dict[str, Any]
+) -> None:
+    metadata_of(catalog, "connectors").update({"selected": True, "replication-key": "updated_at"})
+    metadata_of(catalog, "connectors", "properties", "updated_at")["selected"] = False
+    result = run(catalog=catalog)
+    assert result.exit_code == 0
+    assert len(result.records("connectors")) == 2
+    assert schema_of(result, "connectors").get("bookmark_properties", []) == []
+    assert result.state["bookmarks"].get("connectors", {}) == {}
+
+
 def test_a_deselected_stream_costs_no_request(simulator: Simulator, run: RunTap, catalog: dict[str, Any]) -> None:
     metadata_of(catalog, "connector_logs")["selected"] = False
     result = run(catalog=catalog)
@@ -364,7 +376,7 @@ def test_the_sdk_keeps_no_books_of_its_own_in_the_state(run: RunTap, maps: dict[
         assert state.keys() == {"bookmarks"}
         assert state["bookmarks"].keys() == {"connector_logs"}
         stream = state["bookmarks"]["connector_logs"]
-        assert stream.keys() == {"version", "partitions"}
+        assert stream.keys() == {"version", "partitions", "profile"}
         assert set().union(*stream["partitions"]) <= KEYS_OF_A_BOOKMARK
 
 

@@ -286,6 +286,41 @@ def test_a_connection_test_exits_as_the_run_would(run: RunTap, settings: dict[st
     assert len(result.ids) == (code == 0)
 
 
+# The metric of a sync
+
+
+def statuses(run: Run) -> list[str]:
+    """Return what the SDK's metrics say of how the syncs have ended."""
+    return re.findall(r'"metric":"sync_duration".*"status":"(\w+)"', run.stderr)
+
+
+@pytest.mark.parametrize(
+    ("switches", "settings", "end"),
+    [
+        ({}, {}, (0, "succeeded")),
+        ({}, {"max_requests": 2}, (0, "succeeded")),
+        ({}, {"api_key": "simulator-key-of-yesterday"}, (77, "failed")),
+        ({"requests_per_window": 2}, {}, (75, "failed")),
+        ({"forbidden": ["U0001"]}, {}, (1, "failed")),
+        ({}, {"stream_maps": {"connector_logs": {"x": "1 / 0"}}}, (64, "failed")),
+    ],
+)
+def test_the_metric_of_a_sync_says_whether_it_failed(
+    simulator: Simulator, run: RunTap, switches: dict[str, Any], settings: dict[str, Any], end: tuple[int, str]
+) -> None:
+    simulator.switch(**switches)
+    result = run(**{"max_wait_seconds": 0, **settings})
+    assert (result.exit_code, *statuses(result)) == end
+
+
+@pytest.mark.parametrize(
+    ("settings", "ends"),
+    [({}, ["succeeded", "succeeded"]), ({"api_key": "simulator-key-of-yesterday"}, ["failed", "failed"])],
+)
+def test_so_it_does_of_a_connection_test(run: RunTap, settings: dict[str, Any], ends: list[str]) -> None:
+    assert statuses(run("--test", **settings)) == ends
+
+
 # 130, 143, and a target that is gone
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream
 from singer_sdk.mapper import SameRecordTransform
-from singer_sdk.metrics import Counter
+from singer_sdk.metrics import Counter, Status, Tag, Timer
 from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
 from tap_connector_logs.records import leave_out
 from tap_connector_logs.schemas import CONNECTOR_LOGS, CONNECTORS
-from tap_connector_logs.state import REPLICATION_KEY
+from tap_connector_logs.state import STREAM
 from tap_connector_logs.sync import Batch, Checkpoint, tell
 
 if TYPE_CHECKING:
@@ -26,8 +27,22 @@ class _ConnectorStream(Stream):
     _tap: TapConnectorLogs
 
     @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Take over what is selected; a catalog changes nothing about how the stream is read."""
+        replication_key = self.replication_key
+        super().apply_catalog(catalog)
+        self.forced_replication_method = None
+        self.replication_key = replication_key
+
+    @override
     def get_records(self, context: object) -> Iterator[dict[str, Any]]:
-        """Write batches whole, or yield their records where the SDK has to see each."""
+        """Write batches whole, or yield their records where the SDK has to see each.
+
+        Of a stream that is only tested, no more are yielded than that takes: the SDK would end the test as an error.
+        """
+        return islice(self._records(), self.ABORT_AT_RECORD_COUNT)
+
+    def _records(self) -> Iterator[dict[str, Any]]:
         tap, left_out = self._tap, self._columns_left_out
         for event in tap.sync.read(self.name):
             if isinstance(event, Checkpoint):
@@ -38,6 +53,21 @@ class _ConnectorStream(Stream):
                 yield from event.records
             else:
                 self._write(event.records, left_out)
+        if self._has_failed:
+            self._timer.tags[Tag.STATUS] = Status.FAILED
+
+    @property
+    def _has_failed(self) -> bool:
+        """Whether anything of this stream could not be read, which is raised once all streams are done."""
+        sync = self._tap.sync
+        failures = sync.scheduler.failures if self.name == STREAM and sync.scheduler is not None else {}
+        return sync.ended_by is not None or bool(failures)
+
+    @override
+    def get_sync_timer(self) -> Timer:
+        """Return the timer of the sync, which is told if that fails without an exception."""
+        self._timer = super().get_sync_timer()
+        return self._timer
 
     @override
     def get_record_counter(self, **options: Any) -> Counter:
@@ -90,13 +120,6 @@ class ConnectorLogsStream(_ConnectorStream):
     primary_keys = CONNECTOR_LOGS.primary_keys
     replication_key = CONNECTOR_LOGS.replication_key
     schema: ClassVar[dict[str, Any]] = CONNECTOR_LOGS.schema
-
-    @override
-    def apply_catalog(self, catalog: Catalog) -> None:
-        """Take over what is selected; a catalog that names no replication key changes nothing about it."""
-        super().apply_catalog(catalog)
-        self.forced_replication_method = None
-        self.replication_key = REPLICATION_KEY
 
     @property
     @override
