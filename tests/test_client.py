@@ -349,6 +349,63 @@ def test_a_port_that_refuses_connections_is_tried_again_and_then_named() -> None
     assert caught.value.exit_code == 69
 
 
+Resolve = Callable[..., None]
+
+
+@pytest.fixture
+def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
+    """Let the next names be looked up in vain, for these reasons."""
+    look_up = socket.getaddrinfo
+
+    def fail(*reasons: int) -> None:
+        left = list(reasons)
+
+        def look_up_or_fail(*arguments: Any, **options: Any) -> Any:
+            if left:
+                raise socket.gaierror(left.pop(0), "what the system says")
+            return look_up(*arguments, **options)
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up_or_fail)
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [
+        ("", "api.example can't be reached: no host has that name. Check api_url and the network."),
+        ("http://proxy.example:3128", "The proxy that the environment sets can't be reached: no host has its name."),
+    ],
+)
+def test_a_name_that_no_host_has_is_not_looked_up_again(
+    resolve: Resolve, monkeypatch: pytest.MonkeyPatch, proxy: str, words: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    resolve(*[socket.EAI_NONAME] * 2)
+    client = Client(settings_of("https://api.example"))
+    with pytest.raises(UnreachableError, match=re.escape(words)) as caught:
+        read(client)
+    assert client.requests_made == 1
+    assert caught.value.exit_code == 69
+
+
+def test_names_that_can_not_be_looked_up_for_a_moment_are_looked_up_again(resolve: Resolve) -> None:
+    resolve(socket.EAI_AGAIN, socket.EAI_FAIL)
+    with RawServer(GOOD) as server:
+        client = client_of(server)
+        assert read(client) == LOGS
+    assert client.requests_made == 3
+
+
+def test_a_name_that_is_lost_amid_a_run_is_looked_up_again(resolve: Resolve) -> None:
+    with RawServer(GOOD) as server:
+        client = client_of(server)
+        assert read(client) == LOGS
+        resolve(*[socket.EAI_NONAME] * 3)
+        assert read(client) == LOGS
+    assert client.requests_made == 5
+
+
 # Rate limits
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 import threading
 import time
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 _MAX_CONNECT_SECONDS = 10
 _MAX_BYTES = 64 * 2**20
 _CHUNK_BYTES = 2**16
+_NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})  # macOS has one
 
 
 class Transport:
@@ -38,6 +40,7 @@ class Transport:
         seconds = settings.request_timeout_seconds
         self._timeout = (min(_MAX_CONNECT_SECONDS, seconds), seconds)
         self._sessions = _Sessions(settings)
+        self._has_answered = False
 
     def get(self, what: str, url: str, parameters: Mapping[str, str]) -> tuple[requests.Response, bytes]:
         """Make a request.
@@ -67,6 +70,7 @@ class Transport:
                 content = _read(response, what)
         except (OSError, HTTPError, TypeError, ValueError) as error:  # requests lets some of each through
             raise self._unreachable(what, error) from error
+        self._has_answered = True
         logger.debug(
             "GET %s: %d, %d bytes in %.3f s",
             response.url,
@@ -87,12 +91,22 @@ class Transport:
                 f"The certificate of {self._host} is not trusted: {reason}. If a proxy on the way has its own "
                 "authority, set REQUESTS_CA_BUNDLE to that authority's file."
             )
+        if isinstance(cause, socket.gaierror) and cause.errno in _NO_SUCH_HOST:
+            return self._unknown_host(error)
         unreachable = UnreachableError(
             f"{self._host} can't be reached for {what}: {reason}. Check api_url and the network.",
             may_pass=isinstance(error, requests.exceptions.RequestException),
         )
         unreachable.fewer_may_help = isinstance(cause, ResponseTimeoutError)
         return unreachable
+
+    def _unknown_host(self, error: Exception) -> UnreachableError:
+        """Return the error of a name that DNS does not know: it may pass only if that was known before."""
+        if isinstance(error, requests.exceptions.ProxyError):
+            text = "The proxy that the environment sets can't be reached: no host has its name. Check HTTPS_PROXY."
+        else:
+            text = f"{self._host} can't be reached: no host has that name. Check api_url and the network."
+        return UnreachableError(text, may_pass=self._has_answered)
 
 
 class _Bearer(AuthBase):
