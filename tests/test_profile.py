@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from tap_connector_logs.reading.page_view import PageView
 from tap_connector_logs.state import Bookmarks
 from tests.model import FIRST, ModelApi, Server, Target, history
 from tests.model import settings as tap_settings
-from tests.tap_process import RunTap, held
+from tests.tap_process import RunTap, held, run_tap, settings_for
 from tools.simulator.process import Simulator
 
 
@@ -251,6 +252,51 @@ def test_an_api_that_changes_is_told_in_one_line_and_once(simulator: Simulator, 
     assert not lines_with(third.stderr, "The API has changed")
     assert not lines_with(third.stderr, "Events never seen before")
     assert sorted(first.ids + second.ids) == held(simulator)
+
+
+Change = tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]
+"""What an API does at first, what then, what a new log has, and what is told of it."""
+
+SECONDS = {"log_time_form": "seconds"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ({}, {"largest_page": 30}, {}, "pages are short, no longer full"),
+        (
+            {},
+            {"order": "arrival"},
+            {"log_time": "2026-01-31T11:55:00Z"},
+            "logs come out of order, no longer newest first",
+        ),
+        (SECONDS, {"log_time_form": "z"}, {}, "log_time is exact to microseconds, no longer seconds"),
+        ({}, {"log_time_form": "nanos"}, {}, "log_time is written as 0000-00-00T00:00:00.000000000Z"),
+        ({}, {"requests_per_window": 4000}, {}, "a key may make 4000 requests an hour, no longer 5000"),
+        ({}, {}, {"region": "eu"}, "there are fields without a column: region"),
+        ({}, {}, {"status": "soon"}, "there are values that don't fit their column: status"),
+    ],
+)
+def test_each_change_is_told(change: Change, run: RunTap, simulator: Simulator) -> None:
+    at_first, then, log, told = change
+    simulator.switch(requests_per_window=5000, rate_headers_on_success=True, **at_first)
+    first = run(page_size=100)
+    simulator.advance(24 * 3600)
+    simulator.switch(**then)
+    simulator.add_logs("U0001", [{"id": "new", "log_time": "2026-02-01T11:00:00Z", **log}])
+    second = run(state=first.state, page_size=100)
+    (line,) = lines_with(second.stderr, "The API has changed: ")
+    assert told in line
+
+
+def test_another_reading_of_before_is_told(tmp_path: Path) -> None:
+    with Simulator(fleet="uniform", logs=1200, history_days=0.01, switches=SECONDS) as simulator:
+        first = run_tap(tmp_path, settings_for(simulator, page_size=100))
+        assert "`before` is exclusive" in lines_with(first.stderr, "The API as seen so far: ")[0]
+        simulator.switch(before="inclusive")
+        simulator.advance(900)
+        second = run_tap(tmp_path, settings_for(simulator, page_size=100), state=first.state)
+    assert lines_with(second.stderr, "The API has changed: `before` is inclusive, no longer exclusive.")
 
 
 @pytest.mark.both_fronts
