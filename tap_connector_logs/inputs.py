@@ -6,12 +6,16 @@ Nothing that can't be used is repeated in a message, since it may be a secret.
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from dotenv import dotenv_values
+
 from tap_connector_logs.errors import InputError
 from tap_connector_logs.log_safety import sanitize
-from tap_connector_logs.settings import CONFIG_SCHEMA, CREDENTIALS, Settings, parse_settings
+from tap_connector_logs.settings import CONFIG_SCHEMA, CREDENTIALS, Settings, parse_settings, wrong_settings
 
 
 def read_json(what: str, path: Path) -> Any:
@@ -44,6 +48,19 @@ def parse_object(what: str, file: IO[str]) -> dict[str, Any]:
 def read_settings(path: Path) -> Settings:
     """Read settings from a file; as `read_json`."""
     return parse_settings(read_object("settings", path), CONFIG_SCHEMA)
+
+
+def environment() -> Mapping[str, str]:
+    """Return the variables of the environment, and those of the file `.env` beneath them.
+
+    Raises:
+        InputError: If that file can't be read.
+    """
+    try:
+        from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    except (OSError, ValueError) as error:
+        raise wrong_settings(["the file .env can't be read as text in UTF-8"]) from error
+    return {**from_file, **os.environ}
 
 
 def may_be_a_file(text: str) -> bool:

@@ -15,7 +15,6 @@ from types import FrameType
 from typing import IO, Any, ClassVar, cast
 
 import click
-from dotenv import dotenv_values
 from singer_sdk import Stream, Tap, metrics
 from singer_sdk.exceptions import (
     AbortedSyncFailedException,
@@ -30,7 +29,7 @@ from typing_extensions import override
 
 from tap_connector_logs import summary
 from tap_connector_logs.errors import OutputError
-from tap_connector_logs.inputs import parse_object, read_object
+from tap_connector_logs.inputs import environment, parse_object, read_object
 from tap_connector_logs.interruption import Interruption
 from tap_connector_logs.log_safety import sanitize
 from tap_connector_logs.settings import (
@@ -86,7 +85,9 @@ class TapConnectorLogs(Tap):
         self.append_builtin_config(self.config_jsonschema)
         settings = dict(config or {})
         if kwargs.pop("parse_env_config", False) and validate_config:
-            settings |= _settings_from_environment(self.config_jsonschema)
+            # The SDK's own way fails with a stack trace, finds no `.env` in the working directory, and knows no decimal
+            # numbers.
+            settings |= settings_from_environment(environment(), self.config_jsonschema)
         if validate_config:
             self.settings = parse_settings(settings, self.config_jsonschema)
         keys = {stream.name: stream.primary_keys for stream in (ConnectorLogsStream, ConnectorsStream)}
@@ -246,15 +247,3 @@ def _log_metric(run_summary: dict[str, Any]) -> None:
     point = metrics.Point("summary", cast("metrics.Metric", _Metric.RUN_SUMMARY), run_summary)
     point.tags = {metrics.Tag.PID: os.getpid()}
     metrics.log(metrics.get_metrics_logger(), point)
-
-
-def _settings_from_environment(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of the environment, and of the file `.env` beneath them.
-
-    The SDK's own way fails with a stack trace, finds no `.env` in the working directory, and knows no decimal numbers.
-    """
-    try:
-        from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-    except (OSError, ValueError) as error:
-        raise wrong_settings(["the file .env can't be read as text in UTF-8"]) from error
-    return settings_from_environment({**from_file, **os.environ}, schema)
