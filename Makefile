@@ -125,7 +125,7 @@ test-python: .venv-dlt/.tap .venv-dagster/.tap
 # What needs neither Meltano nor DuckDB nor dbt nor Airflow, for Pythons that those don't know yet.
 test-tap: .venv/.installed
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) $(addprefix --ignore tests/test_, $(addsuffix .py, \
-		airbyte_suite airflow commands dbt demo deploy_python documents group_runs hub_entry loaders meltano report report_page))
+		airbyte_suite airflow commands dbt demo deploy_python documents group_runs hub_entry loaders meltano report report_page verify))
 
 docs: .venv-docs/.installed
 	.venv-docs/bin/python -m sphinx --fail-on-warning --nitpicky --quiet --fresh-env docs docs/_build
@@ -142,7 +142,7 @@ package: .venv/.installed
 
 lock: .venv/.installed
 	@.venv/bin/$(INSTALL) requirements/lock.txt
-	$(COMPILE) --group dev --output-file requirements/dev.txt pyproject.toml
+	$(COMPILE) --group dev --extra verify --output-file requirements/dev.txt pyproject.toml
 	$(COMPILE) --constraint requirements/dev.txt --output-file requirements/tap.txt pyproject.toml
 	$(COMPILE) --group build --constraint requirements/dev.txt --output-file requirements/build.txt
 	$(COMPILE) --group dlt --output-file requirements/dlt.txt pyproject.toml
