@@ -193,7 +193,7 @@ clean:
 	@.venv-$*/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.meltano/.installed: meltano.yml pyproject.toml requirements/report.txt .venv-meltano/.installed
+.meltano/.installed: meltano.yml pyproject.toml requirements/report.txt .venv-meltano/.installed $(wildcard deploy/rounds/*)
 	@echo "Installing the Meltano plugins into .meltano ..."
 	@.venv-meltano/bin/meltano install >.venv-meltano/install.log 2>&1 || { cat .venv-meltano/install.log >&2; exit 1; }
 	@touch $@

@@ -52,7 +52,7 @@ def test_each_of_its_groups_of_settings_suffices() -> None:
 def test_meltano_yml_defines_the_plugin_likewise() -> None:
     project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
     (extractor,) = project["plugins"]["extractors"]
-    local = {"pip_url": "-e .", "log_parser": "singer-sdk"}
+    local = {"pip_url": "-e .", "log_parser": "singer-sdk", "select": ["connector_logs.*", "connectors.*"]}
 
     assert {name: extractor[name] for name in local} == local
     shared = ENTRY.keys() - HUB_METADATA - {"variant", "description", "pip_url"}

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import md5
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +31,8 @@ QUERY = f"SELECT {', '.join(COLUMNS)} FROM tap_connector_logs.connector_logs"
 
 # Nothing listens there: a job that asked Meltano Hub for anything would fail.
 NO_HUB = {"MELTANO_HUB_URL": "http://127.0.0.1:9"}
+
+SMALL_PAGES = {"TAP_CONNECTOR_LOGS_PAGE_SIZE": 100, "TAP_CONNECTOR_LOGS_REQUESTS_PER_SECOND": 100}
 
 Row = tuple[Any, ...]
 
@@ -116,6 +123,41 @@ def test_two_runs_bring_each_log_once(tmp_path: Path, simulator: Simulator, dest
     assert simulator.requests()["total"] <= 3
 
 
+def test_a_job_that_is_stopped_has_kept_a_state(tmp_path: Path, destination: Destination) -> None:
+    check_stop(tmp_path, destination, lambda job: job.send_signal(signal.SIGTERM))
+
+
+def test_a_job_that_is_interrupted_on_a_terminal_has_kept_a_state(tmp_path: Path) -> None:
+    destination = Destination("connector-logs-to-jsonl", rows_of_jsonl, {})
+    check_stop(tmp_path, destination, lambda job: os.killpg(job.pid, signal.SIGINT))
+
+
+def check_stop(folder: Path, destination: Destination, stop: Callable[[subprocess.Popen[bytes]], None]) -> None:
+    with Simulator(fleet="uniform", connectors=4, logs=2_000, switches={"latency": 0.5}) as simulator:
+        project = Project(folder / "project", simulator, NO_HUB | destination.settings | SMALL_PAGES)
+        job = project.start(destination.job)
+        wait_for("Incremental state has been updated", project)
+        stop(job)
+
+        assert job.wait(60) != 0
+
+        loaded = destination.read(project)
+        assert 0 < len(loaded) < len(rows_of_simulator(simulator))
+
+        simulator.switch(latency=0)
+        project.run(destination.job)
+
+        rows = destination.read(project)
+        assert rows == rows_of_simulator(simulator)
+        *_, read = re.findall(r"'logs': (\d+)", project.log.read_text(encoding="utf-8"))
+        assert int(read) == len(rows) - len(loaded), "logs were read that had been loaded"
+
+
+def wait_for(line: str, project: Project) -> None:
+    while line not in project.log.read_text(encoding="utf-8"):
+        time.sleep(0.1)
+
+
 def test_a_job_fails_for_one_connector_and_the_next_goes_on(tmp_path: Path, simulator: Simulator) -> None:
     project = Project(tmp_path / "project", simulator, NO_HUB)
     expected = rows_of_simulator(simulator)
@@ -130,6 +172,78 @@ def test_a_job_fails_for_one_connector_and_the_next_goes_on(tmp_path: Path, simu
     project.run("connector-logs-to-jsonl")
 
     assert rows_of_jsonl(project) == expected
+
+
+def test_a_nul_stops_no_job_and_lets_no_two_logs_become_one(tmp_path: Path, simulator: Simulator) -> None:
+    usual = {"log_time": "2026-01-31T11:00:00.000000Z", "event": "data.fetch"}
+    odd: list[dict[str, Any]] = [
+        {"id": "a\0b", **usual, "request": "GET /\0items", "request_id": "\0"},
+        {"id": "a\ufffdb", **usual, "event": "", "request": "\ufffd"},
+        {"id": "a", **usual, "k\0": ["\0", {"deep": "\\u0000 \\\0", "number": 2.5}]},
+        {"id": "b", **usual, "text": "\\u0000", "number": 2.5},
+    ]
+    simulator.add_logs("U0001", odd)
+    with postgres() as port:
+        settings = {"HOST": "127.0.0.1", "PORT": port, "USER": USER, "PASSWORD": "any"}
+        variables = {f"TARGET_POSTGRES_{name}": value for name, value in settings.items()}
+        project = Project(tmp_path / "project", simulator, NO_HUB | variables)
+
+        for _ in range(2):
+            project.run("connector-logs-to-postgres")
+            simulator.advance(60)
+
+        with psycopg.connect(host="127.0.0.1", port=port, user=USER, dbname="postgres") as connection:
+            rows = connection.execute(
+                "SELECT id, event, request, request_id, extra FROM tap_connector_logs.connector_logs "
+                "WHERE id IN ('a', 'b') OR position(chr(65533) in id) > 0"
+            ).fetchall()
+    digest = md5(b"a\0b", usedforsecurity=False).hexdigest()
+    assert sorted(rows) == [
+        ("a", "data.fetch", None, None, {"k\ufffd": ["\ufffd", {"deep": "\\u0000 \\\ufffd", "number": 2.5}]}),
+        ("a\ufffdb", "", "\ufffd", None, None),
+        (f"a\ufffdb-{digest}", "data.fetch", "GET /\ufffditems", "\ufffd", None),
+        ("b", "data.fetch", None, None, {"text": "\\u0000", "number": 2.5}),
+    ]
+
+
+def test_the_report_is_made_whatever_came_of_the_load(tmp_path: Path, simulator: Simulator) -> None:
+    project = Project(tmp_path / "project", simulator, NO_HUB)
+    report = project.folder / "output" / "report.html"
+    simulator.switch(forbidden=["U0001"])
+
+    with pytest.raises(MeltanoError, match="load-and-report has failed"):
+        project.run("load-and-report")
+
+    assert "Connector 2" in report.read_text(encoding="utf-8")
+    report.unlink()
+
+    simulator.reset_switches()
+    project.run("load-and-report")
+
+    assert "Connector 1" in report.read_text(encoding="utf-8")
+    assert rows_of_duckdb(project) == rows_of_simulator(simulator)
+
+
+def test_a_load_before_a_report_is_stopped_with_the_job(tmp_path: Path) -> None:
+    with Simulator(fleet="uniform", connectors=4, logs=2_000, switches={"latency": 0.5}) as simulator:
+        project = Project(tmp_path / "project", simulator, {**NO_HUB, **SMALL_PAGES})
+        job = project.start("load-and-report")
+        wait_for("Incremental state has been updated", project)
+        job.send_signal(signal.SIGTERM)  # which ends Meltano at once, and tells nobody else
+
+        assert job.wait(60) != 0
+
+        requests = -1
+        while requests != (requests := simulator.requests()["total"]):
+            time.sleep(3)
+        assert len(rows_of_duckdb(project)) < len(rows_of_simulator(simulator))
+        assert not (project.folder / "output" / "report.html").exists()
+
+
+def test_the_schedule_reports_as_well() -> None:
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    (schedule,) = project["schedules"]
+    assert schedule["job"] == "load-and-report"
 
 
 def test_settings_of_each_kind_reach_the_tap(tmp_path: Path, simulator: Simulator) -> None:
@@ -154,26 +268,26 @@ def test_settings_of_each_kind_reach_the_tap(tmp_path: Path, simulator: Simulato
         log["id"] for log in simulator.logs("U0002") if instant(start) <= instant(log["log_time"]) < instant(end)
     )
     assert records[0].keys() == {"team_id", *COLUMNS} - {"request"}
-    assert {seen["query"]["limit"] for seen in simulator.requests()["log"]} == {"400"}
+    assert {seen["query"].get("limit") for seen in simulator.requests()["log"]} == {None, "400"}  # None for the list
 
 
 def test_the_report_looks_where_the_loaders_write() -> None:
     project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
     (prod,) = (environment for environment in project["environments"] if environment["name"] == "prod")
     for plugins in (project["plugins"], prod["config"]["plugins"]):
-        (report,) = plugins["utilities"]
+        report = plugins["utilities"][0]
         loaders = {plugin["name"].removeprefix("target-"): plugin["config"] for plugin in plugins["loaders"]}
         for database in ("duckdb", "postgres"):
             places = {
                 f"{database}_{name}": value
                 for name, value in loaders[database].items()
-                if name != "add_metadata_columns"
+                if name not in {"add_metadata_columns", "stream_maps"}
             }
             assert places.items() <= report["config"].items()
 
 
 def test_dbt_has_the_defaults_of_the_report() -> None:
-    (report,) = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))["plugins"]["utilities"]
+    report = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))["plugins"]["utilities"][0]
     settings = {setting["name"] for setting in report["settings"]}
     config = {name: str(value) for name, value in report["config"].items()}
     profiles = (ROOT / "health" / "dbt" / "profiles.yml").read_text(encoding="utf-8")

@@ -68,7 +68,8 @@ class Project:
         (folder / ".meltano").mkdir()
         for kind in ("extractors", "loaders", "utilities"):
             (folder / ".meltano" / kind).symlink_to(_PLUGINS / kind)
-        (folder / "health").symlink_to(ROOT / "health")  # the program of the utility
+        for name in ("health", "deploy", MELTANO.parent.parent.name):  # the programs of the utility, and what they run
+            (folder / name).symlink_to(ROOT / name)
         shutil.copy(ROOT / "meltano.yml", folder)
         variables = {
             "TAP_CONNECTOR_LOGS_API_KEY": simulator.api_key,
@@ -80,6 +81,24 @@ class Project:
             f"{name}='{value if isinstance(value, str) else json.dumps(value)}'\n" for name, value in variables.items()
         ]
         (folder / ".env").write_text("".join(lines), encoding="utf-8")
+
+    def start(self, job: str, environment: str = "dev") -> subprocess.Popen[bytes]:
+        """Start a job, in a session of its own: all of Meltano's processes are one group, which can be stopped as one.
+
+        Args:
+            job: Name of the job.
+            environment: Meltano's environment to run it in.
+        """
+        with self.log.open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - Meltano is the one installed here
+                [MELTANO, "--environment", environment, "run", "--no-install", job],
+                cwd=self.folder,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def run(self, job: str, environment: str = "dev") -> None:
         """Run a job to its end.
@@ -93,17 +112,7 @@ class Project:
         Raises:
             MeltanoError: If the job fails; ends with the last lines of the log.
         """
-        with self.log.open("ab") as log:
-            # A session of its own has all of Meltano's processes in one group, which can be stopped as one.
-            process = subprocess.Popen(  # noqa: S603 - Meltano is the one installed here
-                [MELTANO, "--environment", environment, "run", "--no-install", job],
-                cwd=self.folder,
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        process = self.start(job, environment)
         try:
             exit_code = process.wait()
         finally:
@@ -119,7 +128,7 @@ def _environment() -> dict[str, str]:
     """Return this process's environment without what is meant for another Meltano project."""
     foreign = ("DBT_", "MELTANO_", "REPORT_", "TAP_", "TARGET_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    return environment | {"MELTANO_CLI_DISABLE_VERSION_CHECK": "true", "NO_COLOR": "1"}
+    return environment | {"MELTANO_AUTO_INSTALL": "false", "MELTANO_CLI_DISABLE_VERSION_CHECK": "true", "NO_COLOR": "1"}
 
 
 def stop_group(process: subprocess.Popen[bytes]) -> None:

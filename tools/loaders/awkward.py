@@ -57,6 +57,11 @@ def late_log() -> dict[str, Any]:
     return {"id": "late", "log_time": "2026-01-31T11:55:00.000000Z", "status": 200, "event": "data.fetch"}
 
 
-def log_with_nul() -> dict[str, Any]:
-    """Return a log with a NUL, which PostgreSQL can't hold."""
-    return {"id": "nul", "log_time": "2026-01-31T11:00:00.000000Z", "event": "data.fetch", "request": "GET /\x00items"}
+def logs_with_nul() -> dict[str, dict[str, Any]]:
+    """Return logs with a NUL, which PostgreSQL can't hold, by where it is."""
+    usual = {"log_time": "2026-01-31T11:00:00.000000Z", "event": "data.fetch"}
+    return {
+        "a text": {"id": "nul-1", **usual, "request": "GET /\x00items"},
+        "an `id`": {"id": "nul\x00", **usual},
+        "`extra`": {"id": "nul-2", **usual, "note\x00": {"deep": ["\x00"]}},
+    }

@@ -51,6 +51,32 @@ _DUCKDB = {"filepath": "output/connector_logs.duckdb", "default_target_schema": 
 _UNIVERSAL = {"protocol": "local", "path": "output"}
 _UNIVERSAL_APART = {"protocol": "local", "path": "output/{run}"}
 _POSTGRES = {"default_target_schema": SCHEMA}
+
+# PostgreSQL holds no NUL: it becomes U+FFFD. In a key, a digest behind it keeps two of them apart. In the JSON of an
+# object, a backslash is written in a way first that can't be taken for the beginning of a NUL.
+_KEY = r"self.replace('\x00', '\ufffd') + '-' + md5(self) if '\x00' in self else self"
+_TEXT = r"self.replace('\x00', '\ufffd') if self else self"
+_OBJECT = (
+    r"json.loads(json.dumps(self, default=float).replace('\\\\', '\\u005c').replace('\\u0000', '\\ufffd')) "
+    r"if '\\x00' in str(self) else self"
+)
+_NO_NUL = {
+    "connector_logs": {
+        "connector_identifier": _KEY,
+        "id": _KEY,
+        "event": _TEXT,
+        "request": _TEXT,
+        "request_id": _TEXT,
+        "extra": _OBJECT,
+    },
+    "connectors": {
+        "connector_identifier": _KEY,
+        "name": _TEXT,
+        "description": _TEXT,
+        "logo_url": _TEXT,
+        "extra": _OBJECT,
+    },
+}
 _SERVER = {name: name for name in ("host", "port", "user", "password")}
 
 LOADERS: tuple[Loader, ...] = (
@@ -90,10 +116,10 @@ LOADERS: tuple[Loader, ...] = (
         executable="target-postgres",
         requirements=("meltanolabs-target-postgres==0.8.1",),
         destination="PostgreSQL",
-        config=_POSTGRES,
+        config=_POSTGRES | {"stream_maps": _NO_NUL},
         server=_SERVER | {"database": "database"},
         read=postgres_table,
-        advice="a `password`, even where the server wants none",
+        advice="a `password`, even where the server wants none; `stream_maps`, or a NUL ends the run",
     ),
     Loader(
         name="pipelinewise-target-postgres",

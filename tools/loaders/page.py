@@ -191,7 +191,9 @@ def _remarks(result: Result) -> Iterable[str]:
     yield from result.remarks
     if result.connectors and result.connectors.repeated:
         yield "each run adds all `connectors` again, if that stream is selected"
-    yield f"a text with a NUL {result.nul}"
+    for fate in dict.fromkeys(result.nul.values()):
+        places = [where for where, its_fate in result.nul.items() if its_fate == fate]
+        yield f"a NUL in {' or '.join(places)} {fate}"
 
 
 def plugin(loader: Loader) -> dict[str, object]:

@@ -14,11 +14,12 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -29,7 +30,7 @@ import msgspec
 import psycopg
 
 from tools.environments import Environments
-from tools.loaders.awkward import UNTIMED, awkward_logs, late_log, log_with_nul
+from tools.loaders.awkward import UNTIMED, awkward_logs, late_log, logs_with_nul
 from tools.loaders.comparison import Change, Key, Row, Tally, changes, has_zone, tally
 from tools.loaders.destinations import HOST, USER, Place
 from tools.loaders.loader import STREAMS, Loader
@@ -70,7 +71,7 @@ class Result(msgspec.Struct, kw_only=True):
         connectors: The connectors after the second run, each of which sends them all.
         changes: Values that differ after the first run, of the logs and of the connectors.
         remarks: What else is worth knowing.
-        nul: What became of a text with a NUL.
+        nul: What became of a NUL, by where it was.
     """
 
     day: str
@@ -85,7 +86,7 @@ class Result(msgspec.Struct, kw_only=True):
     connectors: Tally | None = None
     changes: list[Change] = msgspec.field(default_factory=list)
     remarks: list[str] = msgspec.field(default_factory=list)
-    nul: str = ""
+    nul: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class TrialError(Exception):
@@ -138,7 +139,8 @@ def make_runs(loader: Loader, result: Result, *, port: int, days: float) -> None
     with TemporaryDirectory() as folder:
         _run_all(loader, result, _destination(loader, Path(folder), port), days)
     with TemporaryDirectory() as folder:
-        result.nul = _run_with_nul(loader, _destination(loader, Path(folder), port))
+        places = (_destination(loader, Path(folder) / str(number), port) for number in count())
+        result.nul = _run_with_nul(loader, lambda: next(places))
 
 
 def _install(loader: Loader, result: Result) -> None:
@@ -162,7 +164,7 @@ def _install(loader: Loader, result: Result) -> None:
 
 def _destination(loader: Loader, folder: Path, port: int) -> Place:
     """Make an empty destination."""
-    (folder / "output").mkdir()
+    (folder / "output").mkdir(parents=True)
     place = Place(folder=folder, python=ENVIRONMENTS.program(loader.environment), port=port, database=loader.database)
     if loader.server:
         with psycopg.connect(host=HOST, port=port, user=USER, dbname="postgres", autocommit=True) as connection:
@@ -207,10 +209,15 @@ def _run_all(loader: Loader, result: Result, place: Place, days: float) -> None:
         result.again = tally(logs, [key for key, _ in _rows(loader, place, "connector_logs")])
 
 
-def _run_with_nul(loader: Loader, place: Place) -> str:
-    """Send a few logs, one of which has a NUL in a text, and tell what became of it."""
+def _run_with_nul(loader: Loader, make_place: Callable[[], Place]) -> dict[str, str]:
+    """Send a few logs, one of which has a NUL, for each place where it may be, and tell what became of it."""
+    return {where: _run_with_log(loader, make_place(), log) for where, log in logs_with_nul().items()}
+
+
+def _run_with_log(loader: Loader, place: Place, log: Mapping[str, Any]) -> str:
+    """Send a few logs, one of them this one, and tell what became of it."""
     with Simulator(fleet="uniform", logs=10) as simulator:
-        simulator.add_logs(simulator.connectors()[0], [log_with_nul()])
+        simulator.add_logs(simulator.connectors()[0], [log])
         logs = _held(simulator)
         try:
             _run(loader, place, simulator, None)
@@ -219,8 +226,9 @@ def _run_with_nul(loader: Loader, place: Place) -> str:
         found = _rows(loader, place, "connector_logs")
     count = tally(logs, [key for key, _ in found])
     if count.missing:
-        return f"costs {count.missing} of {len(logs)} logs"
-    differences = [change for change in changes(logs, found) if change.column == "request"]
+        strange = [key[-1] for key, _ in found if key not in logs]
+        return f"comes out as {json.dumps(strange[0])}" if strange else f"costs {count.missing} of {len(logs)} logs"
+    differences = [change for change in changes(logs, found) if change.column in {"request", "extra"}]
     return f"comes out as {differences[0].found}" if differences else "is kept"
 
 

@@ -118,6 +118,8 @@ class Project:
         variables = _settings(
             CONNECTOR_IDENTIFIERS=work["connectors"],
             REQUESTS_PER_SECOND=work["requests_per_second"],
+            # One group brings the list of the connectors: two at once would fill the same rows.
+            _SELECT=["connector_logs.*", *(["connectors.*"] if work["number"] == 1 else [])],
         )
         arguments = ("run", "--no-install", "--state-id-suffix", suffix, TAP, self.loader)
         self._run(*arguments, variables=variables, look_at=look_at)
