@@ -605,6 +605,25 @@ BAD_CATALOGS: dict[str, tuple[dict[str, Any], str]] = {
         catalog(metadata=[{"breadcrumb": [], "metadata": {"forced-replication-method": "FULL_TABLE"}}]),
         "the replication method of connector_logs must be INCREMENTAL",
     ),
+    "a method that is a list": (
+        catalog(metadata=[{"breadcrumb": [], "metadata": {"forced-replication-method": ["INCREMENTAL"]}}]),
+        "the replication method of connector_logs must be INCREMENTAL",
+    ),
+    "replication key of the other stream": (
+        catalog(tap_stream_id="connectors", replication_key="log_time"),
+        "the replication key of connectors is log_time, which is none of its columns. It is read whole each time",
+    ),
+    "replication key of all streams": (
+        catalog(
+            tap_stream_id="connectors",
+            metadata=[{"breadcrumb": [], "metadata": {"selected": True, "replication-key": "log_time"}}],
+        ),
+        "where metadata in meltano.yml names a replication key for *, name connector_logs.",
+    ),
+    "replication key that is a list": (
+        catalog(tap_stream_id="connectors", replication_key=["id"]),
+        "the replication key of connectors is ['id'], which is none of its columns",
+    ),
     "log based": (
         catalog(replication_method="LOG_BASED"),
         "the replication method of connector_logs must be INCREMENTAL",
@@ -618,6 +637,25 @@ def test_a_catalog_that_can_not_be_followed_is_refused(content: dict[str, Any], 
     line = complaint_of(catalog=content)
     assert line.startswith("Wrong catalog: ")
     assert words in line
+
+
+@pytest.mark.usefixtures("_signal_handlers")
+@pytest.mark.parametrize(
+    "content",
+    [
+        catalog(stream="runs"),
+        catalog(tap_stream_id="connectors", replication_key="id"),
+        catalog(
+            tap_stream_id="connectors",
+            metadata=[{"breadcrumb": [], "metadata": {"selected": False, "replication-key": "log_time"}}],
+        ),
+    ],
+    ids=["another name", "a column as a key of what is read whole", "wrong key of what is not selected"],
+)
+def test_what_a_catalog_has_that_changes_nothing_is_not_looked_at(content: dict[str, Any]) -> None:
+    tap = TapConnectorLogs(config=dict(GOOD), catalog=content)
+    assert tap.streams.keys() == tap.mapper.stream_maps.keys() | {"connector_logs", "connectors"}
+    assert tap.streams["connectors"].replication_key is None
 
 
 @pytest.mark.parametrize("kind", ["no streams", "metadata without a place", "full table"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from singer_sdk.singerlib import Catalog
+from singer_sdk.singerlib import Catalog, CatalogEntry
 
 from tap_connector_logs.errors import InputError
 from tap_connector_logs.log_safety import sanitize
@@ -73,8 +73,26 @@ def complete_catalog(catalog: Any, keys: Mapping[str, Sequence[str]]) -> Any:
             f"this tap's are {' and '.join(keys)}. Make a new one with --discover."
         )
     for entry in entries:
-        methods = {entry.replication_method, entry.metadata.root.forced_replication_method}
-        if entry.tap_stream_id == STREAM and not methods <= {None, "", "INCREMENTAL"}:
-            raise InputError(f"Wrong catalog: the replication method of {STREAM} must be INCREMENTAL.")
-    streams = [{"key_properties": list(keys[entry["tap_stream_id"]]), **entry} for entry in catalog["streams"]]
+        _check_replication(entry)
+    streams = [
+        {"key_properties": list(keys[entry["tap_stream_id"]]), **entry, "stream": entry["tap_stream_id"]}
+        for entry in catalog["streams"]
+    ]
     return {**catalog, "streams": streams}
+
+
+def _check_replication(entry: CatalogEntry) -> None:
+    """Refuse a way to read a stream that there is not."""
+    is_selected = entry.metadata.resolve_selection().get((), True)  # to look at the root of no metadata makes one
+    name, root = entry.tap_stream_id, entry.metadata.root
+    methods = (entry.replication_method, root.forced_replication_method)
+    if name == STREAM:
+        if any(str(method or "INCREMENTAL") != "INCREMENTAL" for method in methods):
+            raise InputError(f"Wrong catalog: the replication method of {STREAM} must be INCREMENTAL.")
+        return
+    key = str(entry.replication_key or root.replication_key or "")
+    if is_selected and key and key not in (entry.schema.properties or {}):
+        raise InputError(
+            f"Wrong catalog: the replication key of {name} is {sanitize(key)}, which is none of its columns. It "
+            f"is read whole each time: where metadata in meltano.yml names a replication key for *, name {STREAM}."
+        )
