@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TextIO
 
 from dotenv import dotenv_values
 
@@ -29,10 +29,10 @@ def read_json(what: str, path: Path) -> Any:
         InputError: If the file can't be read, or holds something else.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            return _parse(what, file)
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"The {what} file {_name(path)} can't be read: {error.strerror}.") from error
+    return _parse(what, path, content)
 
 
 def read_object(what: str, path: Path) -> dict[str, Any]:
@@ -40,9 +40,9 @@ def read_object(what: str, path: Path) -> dict[str, Any]:
     return _object(what, path, read_json(what, path))
 
 
-def parse_object(what: str, file: IO[str]) -> dict[str, Any]:
+def parse_object(what: str, file: TextIO) -> dict[str, Any]:
     """Read a JSON object from an open file; as `read_json`."""
-    return _object(what, file.name, _parse(what, file))
+    return _object(what, file.name, _parse(what, file.name, file.buffer.read()))
 
 
 def read_settings(path: Path) -> Settings:
@@ -57,7 +57,9 @@ def environment() -> Mapping[str, str]:
         InputError: If that file can't be read.
     """
     try:
-        from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+        from_file = {
+            name: value for name, value in dotenv_values(".env", encoding="utf-8-sig").items() if value is not None
+        }
     except (OSError, ValueError) as error:
         raise wrong_settings(["the file .env can't be read as text in UTF-8"]) from error
     return {**from_file, **os.environ}
@@ -68,13 +70,14 @@ def may_be_a_file(text: str) -> bool:
     return not any(mark in text.lower() for mark in ("{", *CREDENTIALS))
 
 
-def _parse(what: str, file: IO[str]) -> Any:
+def _parse(what: str, path: object, content: bytes) -> Any:
+    """Read JSON in any of the encodings of Unicode, with a byte order mark or without: Windows writes both."""
     try:
-        value = json.load(file, parse_constant=_refuse)
+        value = json.loads(content, parse_constant=_refuse)
         json.dumps(value, ensure_ascii=False).encode()  # lest there be text in it that nobody can write
     except (ValueError, RecursionError) as error:
         place = f", in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise InputError(f"The {what} file {_name(file.name)} is not valid JSON{place}.") from error
+        raise InputError(f"The {what} file {_name(path)} is not valid JSON{place}.") from error
     return value
 
 

@@ -231,6 +231,22 @@ def test_a_file_that_is_no_json_object_is_named_and_not_repeated(tmp_path: Path,
 )
 def test_a_file_that_can_not_be_read_is_named(tmp_path: Path, option: str, name: str) -> None:
     assert name in refusal(run_tap(tmp_path, GOOD, f"--{option}", name))
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_file_may_be_in_any_encoding_of_unicode_and_have_a_byte_order_mark(
+    simulator: Simulator, tmp_path: Path, encoding: str
+) -> None:
+    catalog = json.loads(run_tap(tmp_path, None, "--discover").stdout)
+    state = state_of(partition(replication_key_value="2026-01-31T11:00:00Z"))
+    settings = settings_for(simulator, connector_identifiers=["U0001"])
+    arguments = []
+    for option, content in (("config", settings), ("state", state), ("catalog", catalog)):
+        (tmp_path / f"{option}.json").write_text(json.dumps(content), encoding=encoding)
+        arguments += [f"--{option}", f"{option}.json"]
+    run = run_tap(tmp_path, None, *arguments)
+    assert run.exit_code == 0
+    assert 0 < len(run.ids) < 200
+
+
 
 
 @pytest.mark.parametrize(
@@ -313,6 +329,38 @@ def test_a_variable_stands_above_the_file_env_and_that_above_a_settings_file(
 def test_the_environment_is_not_read_unless_it_is_asked_for(tmp_path: Path) -> None:
     dot_env(tmp_path, {"team_id": 5})
     settings = {name: value for name, value in GOOD.items() if name != "team_id"}
+def test_that_file_may_have_a_byte_order_mark(simulator: Simulator, tmp_path: Path) -> None:
+    dot_env(tmp_path, settings_for(simulator, connector_identifiers="U0001"))
+    path = tmp_path / ".env"
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert run_tap(tmp_path, None, "--config=ENV").exit_code == 0
+
+
+@pytest.mark.parametrize("source", ["a settings file", "the environment"])
+@pytest.mark.parametrize("name", ["start_date", "end_date"])
+def test_a_time_without_a_zone_is_taken_for_utc_and_told_of(
+    simulator: Simulator, tmp_path: Path, name: str, source: str
+) -> None:
+    settings = settings_for(simulator, connector_identifiers="U0001", **{name: "2026-01-31 06:00:00"})
+    if source == "a settings file":
+        run = run_tap(tmp_path, settings | {"connector_identifiers": ["U0001"]})
+    else:
+        run = run_tap(tmp_path, None, "--config=ENV", environment=environment(settings))
+    (line,) = [line for line in run.stderr.splitlines() if "WARNING" in line]
+    assert f"{name} has no time zone and is taken for UTC." in line
+    assert "write it as '2025-01-01T00:00:00+02:00'" in line
+    times = [log["log_time"] for log in simulator.logs("U0001")]
+    is_wanted = {time: (time >= "2026-01-31T06:00") == (name == "start_date") for time in times}
+    assert [record["log_time"] for record in run.records()] == [time for time in times if is_wanted[time]]
+
+
+@pytest.mark.parametrize(
+    "time", [None, "2026-01-31", "2026-01-31T06:00:00Z", "2026-01-31T06:00:00.5+02:00", "2026-01-31T06:00:00-0230"]
+)
+def test_a_day_and_a_time_with_a_zone_need_no_words(time: str | None) -> None:
+    assert times_without_zone({"start_date": time}) == []
+
+
     assert "team_id is missing" in refusal(run_tap(tmp_path, settings, environment=environment({"team_id": 5})))
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, ClassVar, cast
+from typing import Any, ClassVar, TextIO, cast
 
 import click
 from singer_sdk import Stream, Tap, metrics
@@ -172,11 +172,12 @@ class TapConnectorLogs(Tap):
     @classmethod
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
-        """Read the files of `--config`, once each is known to hold a JSON object."""
+        """Read the files of `--config`, each of which must hold a JSON object."""
+        given = super().cb_config(ctx, param, tuple(path for path in value if path == "ENV"))
         for path in value:
             if path != "ENV":
-                read_object("settings", Path(path))
-        return super().cb_config(ctx, param, value)
+                given.config.update(read_object("settings", Path(path)))
+        return given
 
     @classmethod
     @override
@@ -202,8 +203,8 @@ class TapConnectorLogs(Tap):
         about: bool = False,
         about_format: str | None = None,
         config: Any = None,
-        state: IO[str] | None = None,
-        catalog: IO[str] | None = None,
+        state: TextIO | None = None,
+        catalog: TextIO | None = None,
     ) -> None:
         """Run the command line: as the SDK does, but for how bad input is told and how a run ends."""
         super(Tap, cls).invoke(about=about, about_format=about_format)
