@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -24,6 +25,12 @@ MAX_LOGS_PER_REQUEST = 1000
 INT64_MAX = 2**63 - 1
 
 CREDENTIALS = frozenset({"api_key", "bearer_token"})
+_PLACEHOLDERS = frozenset({"your-api-key", "your-access-token"})
+
+# As the SDK reads variables of the environment, which takes all else for false.
+_BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
+
+_TIME_WITHOUT_ZONE = re.compile(r"[Tt ][\d:.,]+\s*$")
 
 CONNECTOR_IDENTIFIER = r"^[A-Za-z0-9_-]{1,100}$"
 
@@ -293,6 +300,11 @@ def settings_from_environment(environ: Mapping[str, str], schema: Mapping[str, A
 
     An empty variable counts as not set. A list may be JSON or have commas between its items. What can't be read
     as its setting's type stays text, for `parse_settings` to find.
+def times_without_zone(config: Mapping[str, Any]) -> list[str]:
+    """Return which of the checked settings are a time of day without a zone, which is taken for UTC."""
+    return [name for name in ("start_date", "end_date") if _TIME_WITHOUT_ZONE.search(config.get(name) or "")]
+
+
 
     Args:
         environ: The variables.

@@ -14,7 +14,7 @@ import pytest
 
 from tap_connector_logs.errors import InputError
 from tap_connector_logs.instants import SECOND, format_instant, parse_instant
-from tap_connector_logs.settings import parse_settings, settings_from_environment
+from tap_connector_logs.settings import parse_settings, settings_from_environment, times_without_zone
 from tap_connector_logs.singer.tap import TapConnectorLogs
 from tests.tap_process import Run, RunTap, run_tap, settings_for
 from tools.simulator.process import Simulator

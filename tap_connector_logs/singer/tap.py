@@ -31,6 +31,7 @@ from tap_connector_logs import summary
 from tap_connector_logs.errors import OutputError
 from tap_connector_logs.inputs import environment, parse_object, read_object
 from tap_connector_logs.interruption import Interruption
+    times_without_zone,
 from tap_connector_logs.log_safety import sanitize
 from tap_connector_logs.settings import (
     CONFIG_SCHEMA,
@@ -40,6 +41,8 @@ from tap_connector_logs.settings import (
     settings_from_environment,
     wrong_settings,
 )
+logger = logging.getLogger(__name__)
+
 from tap_connector_logs.singer.inputs import check_state, complete_catalog
 from tap_connector_logs.singer.messages import MessageWriter
 from tap_connector_logs.singer.streams import ConnectorLogsStream, ConnectorsStream
@@ -84,6 +87,7 @@ class TapConnectorLogs(Tap):
         self.writer = MessageWriter(self.interruption.deferred)
         self.append_builtin_config(self.config_jsonschema)
         settings = dict(config or {})
+            _warn_of_times(settings)
         if kwargs.pop("parse_env_config", False) and validate_config:
             # The SDK's own way fails with a stack trace, finds no `.env` in the working directory, and knows no decimal
             # numbers.
