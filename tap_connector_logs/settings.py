@@ -246,6 +246,11 @@ def parse_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Sett
     for name in (*credentials, "user_agent"):
         if name not in unusable and (problem := _header_problem(values[name])):
             problems.append(f"{name} {problem}")
+    problems += [
+        f"{name} is still the placeholder of an example: put your own in its place"
+        for name in credentials
+        if values[name] in _PLACEHOLDERS
+    ]
 
     start, end = parse_instant(values["start_date"]), parse_instant(values["end_date"])
     for name, instant in (("start_date", start), ("end_date", end)):
@@ -295,16 +300,16 @@ def _register_credentials(config: Mapping[str, Any]) -> None:
             register_secret(credential)
 
 
-def settings_from_environment(environ: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that environment variables hold, such as TAP_CONNECTOR_LOGS_TEAM_ID.
-
-    An empty variable counts as not set. A list may be JSON or have commas between its items. What can't be read
-    as its setting's type stays text, for `parse_settings` to find.
 def times_without_zone(config: Mapping[str, Any]) -> list[str]:
     """Return which of the checked settings are a time of day without a zone, which is taken for UTC."""
     return [name for name in ("start_date", "end_date") if _TIME_WITHOUT_ZONE.search(config.get(name) or "")]
 
 
+def settings_from_environment(environ: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that environment variables hold, such as TAP_CONNECTOR_LOGS_TEAM_ID.
+
+    An empty variable counts as not set. A list may be JSON or have commas between its items, and a boolean be `TRUE`,
+    `1` or `yes`. What can't be read as its setting's type stays text, for `parse_settings` to find.
 
     Args:
         environ: The variables.
@@ -331,6 +336,8 @@ def times_without_zone(config: Mapping[str, Any]) -> list[str]:
 def _from_text(text: str, types: Iterable[str]) -> Any:
     if "string" in types:
         return text
+    if "boolean" in types:
+        return _BOOLEANS.get(text.strip().lower(), text)
     try:
         return json.loads(text, parse_constant=str)
     except ValueError:
@@ -340,8 +347,13 @@ def _from_text(text: str, types: Iterable[str]) -> Any:
 def _unknown_names(config: Mapping[str, Any], known: Iterable[str]) -> Iterator[str]:
     for name in config:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1, 0.4)
-            yield f"{sanitize(name)} is the name of no setting" + (f"; did you mean {near[0]}?" if near else "")
+            yield f"{sanitize(name)} is the name of no setting{nearest(name, known)}"
+
+
+def nearest(name: str, known: Iterable[str], resemblance: float = 0.4) -> str:
+    """Return what to say behind an unknown name: the one of the known that is meant, if one resembles it so much."""
+    near = difflib.get_close_matches(name, known, 1, resemblance)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _identifier_problems(identifiers: Sequence[str] | None) -> Iterator[str]:

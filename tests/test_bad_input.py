@@ -64,6 +64,11 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "key with a control character": ({"api_key": f"{CANARY}\0"}, "api_key holds a control or non-ASCII character"),
     "key with a no-break space": ({"api_key": f"{CANARY}\xa0"}, "api_key holds a control or non-ASCII character"),
     "key with a space before it": ({"api_key": f" {CANARY}"}, "api_key begins or ends with a space"),
+    "key of an example": ({"api_key": "your-api-key"}, "api_key is still the placeholder of an example: put your own"),
+    "token of an example": (
+        {"api_key": None, "bearer_token": "your-access-token"},
+        "bearer_token is still the placeholder of an example",
+    ),
     "key that is a number": ({"api_key": 604812648}, "api_key must be of type string"),
     "key that is a list": ({"api_key": [CANARY]}, "api_key must be of type string"),
     "key that is an object": ({"api_key": {"secret": CANARY}}, "api_key must be of type string"),
@@ -163,7 +168,7 @@ def test_a_run_with_wrong_settings_says_so_in_one_line_and_sends_nothing(tmp_pat
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"stream_maps": {"connector_logs": {"x": "1 +"}}}, "stream_maps: Failed to parse expression 1 +"),
+        ({"stream_maps": {"connector_logs": {"x": "1 +"}}}, "stream_maps.connector_logs.x is no expression: 1 +."),
         ({"flattening_enabled": True}, "flattening_max_depth is required when flattening is enabled"),
     ],
 )
@@ -226,11 +231,6 @@ def test_a_file_that_is_no_json_object_is_named_and_not_repeated(tmp_path: Path,
     assert words in line
 
 
-@pytest.mark.parametrize(
-    ("option", "name"), [("config", "nowhere.json"), ("config", "."), ("state", "nowhere.json"), ("catalog", ".")]
-)
-def test_a_file_that_can_not_be_read_is_named(tmp_path: Path, option: str, name: str) -> None:
-    assert name in refusal(run_tap(tmp_path, GOOD, f"--{option}", name))
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
 def test_a_file_may_be_in_any_encoding_of_unicode_and_have_a_byte_order_mark(
     simulator: Simulator, tmp_path: Path, encoding: str
@@ -247,6 +247,11 @@ def test_a_file_may_be_in_any_encoding_of_unicode_and_have_a_byte_order_mark(
     assert 0 < len(run.ids) < 200
 
 
+@pytest.mark.parametrize(
+    ("option", "name"), [("config", "nowhere.json"), ("config", "."), ("state", "nowhere.json"), ("catalog", ".")]
+)
+def test_a_file_that_can_not_be_read_is_named(tmp_path: Path, option: str, name: str) -> None:
+    assert name in refusal(run_tap(tmp_path, GOOD, f"--{option}", name))
 
 
 @pytest.mark.parametrize(
@@ -302,6 +307,15 @@ def test_settings_come_from_the_environment_in_their_types(
     assert simulator.requests()["log"][0]["query"]["limit"] == "700"
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("TRUE", True), ("1", True), (" Yes", True), ("on", True), ("False", False), ("0", False), ("no", False)],
+)
+def test_a_boolean_comes_from_the_environment_as_the_sdk_reads_it(text: str, value: object) -> None:
+    variables = environment({"flattening_enabled": text})
+    assert settings_from_environment(variables, SCHEMA) == {"flattening_enabled": value}
+
+
 def test_stream_maps_come_from_the_environment(simulator: Simulator, tmp_path: Path) -> None:
     settings = settings_for(simulator, stream_maps=json.dumps({"connector_logs": {"__alias__": "runs"}}))
     run = run_tap(tmp_path, None, "--config=ENV", environment=environment(settings))
@@ -315,20 +329,6 @@ def test_settings_come_from_a_file_env_in_the_working_directory(simulator: Simul
     assert {record["connector_identifier"] for record in run.records()} == {"U0001"}
 
 
-def test_a_variable_stands_above_the_file_env_and_that_above_a_settings_file(
-    simulator: Simulator, tmp_path: Path
-) -> None:
-    dot_env(tmp_path, settings_for(simulator, api_url="http://127.0.0.1:9", page_size=300))
-    settings = settings_for(simulator, page_size=200, connector_identifiers=["U0002"])
-    run = run_tap(tmp_path, settings, "--config=ENV", environment=environment({"api_url": simulator.url}))
-    assert run.exit_code == 0
-    assert {record["connector_identifier"] for record in run.records()} == {"U0002"}
-    assert simulator.requests()["log"][0]["query"]["limit"] == "300"
-
-
-def test_the_environment_is_not_read_unless_it_is_asked_for(tmp_path: Path) -> None:
-    dot_env(tmp_path, {"team_id": 5})
-    settings = {name: value for name, value in GOOD.items() if name != "team_id"}
 def test_that_file_may_have_a_byte_order_mark(simulator: Simulator, tmp_path: Path) -> None:
     dot_env(tmp_path, settings_for(simulator, connector_identifiers="U0001"))
     path = tmp_path / ".env"
@@ -361,6 +361,20 @@ def test_a_day_and_a_time_with_a_zone_need_no_words(time: str | None) -> None:
     assert times_without_zone({"start_date": time}) == []
 
 
+def test_a_variable_stands_above_the_file_env_and_that_above_a_settings_file(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    dot_env(tmp_path, settings_for(simulator, api_url="http://127.0.0.1:9", page_size=300))
+    settings = settings_for(simulator, page_size=200, connector_identifiers=["U0002"])
+    run = run_tap(tmp_path, settings, "--config=ENV", environment=environment({"api_url": simulator.url}))
+    assert run.exit_code == 0
+    assert {record["connector_identifier"] for record in run.records()} == {"U0002"}
+    assert simulator.requests()["log"][0]["query"]["limit"] == "300"
+
+
+def test_the_environment_is_not_read_unless_it_is_asked_for(tmp_path: Path) -> None:
+    dot_env(tmp_path, {"team_id": 5})
+    settings = {name: value for name, value in GOOD.items() if name != "team_id"}
     assert "team_id is missing" in refusal(run_tap(tmp_path, settings, environment=environment({"team_id": 5})))
 
 

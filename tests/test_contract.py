@@ -132,12 +132,17 @@ def test_a_connection_test_delivers_one_record_of_each_stream(run: RunTap) -> No
     assert [m["type"] for m in result.messages if m["type"] != "STATE"] == ["SCHEMA", "RECORD", "SCHEMA", "RECORD"]
     assert (len(result.records()), len(result.records("connectors"))) == (1, 1)
     assert "ERROR" not in result.stderr
+    assert "The connection works: connector_logs and connectors can be read. That took " in result.complaint
+    for stream in ("connector_logs", "connectors"):
+        assert list(schema_of(result, stream)["schema"]["properties"]) == list(result.records(stream)[0])
 
 
-def test_an_error_amid_a_connection_test_is_told_of(run: RunTap) -> None:
-    result = run("--test", stream_maps={"connector_logs": {"x": "1/0"}})
-    assert result.exit_code == 64
-    assert "An unhandled error occurred while syncing 'connector_logs'" in result.stderr
+def test_it_asks_for_no_list_of_connectors_where_they_are_named(simulator: Simulator, run: RunTap) -> None:
+    result = run("--test", connector_identifiers=["U0001"])
+    assert result.exit_code == 0
+    assert (len(result.records()), len(result.records("connectors"))) == (1, 0)
+    assert "The connection works: connector_logs can be read. That took " in result.complaint
+    assert {request["path"].rpartition("/")[2] for request in simulator.requests()["log"]} == {"logs"}
 
 
 def test_a_schema_test_asks_the_api_nothing(simulator: Simulator, run: RunTap) -> None:
@@ -147,6 +152,8 @@ def test_a_schema_test_asks_the_api_nothing(simulator: Simulator, run: RunTap) -
         ("SCHEMA", "connector_logs"),
         ("SCHEMA", "connectors"),
     ]
+    assert all(message["schema"]["properties"] for message in result.messages)
+    assert "The settings can be used. The schemas of connector_logs and connectors are written" in result.complaint
     assert simulator.requests()["total"] == 0
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
-from tap_connector_logs.settings import ENV_PREFIX, parse_settings, settings_from_environment
+from tap_connector_logs.errors import InputError
+from tap_connector_logs.settings import CREDENTIALS, ENV_PREFIX, parse_settings, settings_from_environment
 from tools.paths import ROOT
 from tools.reference_pages.hub_entry import about
 
@@ -48,10 +49,21 @@ def test_it_has_the_default_values(config: dict[str, Any], schema: dict[str, Any
     assert {name: config[name] for name in defaults} == defaults
 
 
-def test_each_of_its_values_can_be_used(config: dict[str, Any], schema: dict[str, Any]) -> None:
+def test_each_of_its_values_can_be_used_once_a_key_is_filled_in(config: dict[str, Any], schema: dict[str, Any]) -> None:
     del config["bearer_token"]  # stands for the API key
 
-    parse_settings(config, schema)
+    parse_settings(config | {"api_key": "a-key"}, schema)
+
+
+@pytest.mark.parametrize("credential", sorted(CREDENTIALS))
+def test_a_copy_that_is_not_filled_in_is_refused(
+    config: dict[str, Any], schema: dict[str, Any], credential: str
+) -> None:
+    (other,) = CREDENTIALS - {credential}
+    del config[other]
+
+    with pytest.raises(InputError, match=f"{credential} is still the placeholder of an example"):
+        parse_settings(config, schema)
 
 
 def test_three_values_are_to_be_filled_in() -> None:

@@ -158,27 +158,6 @@ def test_pages_written_whole_are_byte_for_byte_what_the_sdk_makes_of_their_recor
     assert whole_pages == one_by_one
 
 
-FAILING_MAPS = [
-    ({"x": "nonsense + 1"}, "nonsense + 1 fails on a record, with NameNotDefined."),
-    ({"x": "1/0"}, "1/0 fails on a record, with ZeroDivisionError."),
-    ({"x": "int(connector_identifier)"}, "int(connector_identifier) fails on a record, with ValueError."),
-    ({"__filter__": "status > event"}, "status > event fails on a record, with TypeError."),
-]
-
-
-@pytest.mark.parametrize("arguments", [[], ["--test"]])
-@pytest.mark.parametrize(("expressions", "words"), FAILING_MAPS)
-def test_a_map_that_fails_on_a_record_is_a_wrong_setting(
-    run: RunTap, expressions: dict[str, str], words: str, arguments: list[str]
-) -> None:
-    result = run(*arguments, stream_maps={"connector_logs": expressions})
-    assert result.exit_code == 64
-    assert f"Wrong settings: stream_maps: the expression {words}" in result.complaint
-    assert "Traceback" not in result.stderr
-    assert result.ids == []
-    assert arguments or result.ends_with_state
-
-
 @pytest.mark.parametrize("proxy", ["http://user:s3cret@127.0.0.1:99999", "http://user:s3cret@127.0.0.1:9"])
 def test_the_password_of_a_proxy_is_not_printed(tmp_path: Path, proxy: str) -> None:
     settings = {"api_key": "key", "team_id": 1, "api_url": "https://api.invalid", "max_wait_seconds": 0}

@@ -5,49 +5,43 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
 from copy import deepcopy
 from enum import StrEnum
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar, TextIO, cast
 
 import click
 from singer_sdk import Stream, Tap, metrics
-from singer_sdk.exceptions import (
-    AbortedSyncFailedException,
-    AbortedSyncPausedException,
-    ConfigValidationError,
-    MappingError,
-)
+from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
-from singer_sdk.mapper import CustomStreamMap
+from singer_sdk.singerlib import Catalog
+from singer_sdk.singerlib.catalog import Metadata
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from tap_connector_logs import summary
-from tap_connector_logs.errors import OutputError
+from tap_connector_logs.errors import OutputError, TapError
 from tap_connector_logs.inputs import environment, parse_object, read_object
 from tap_connector_logs.interruption import Interruption
-    times_without_zone,
-from tap_connector_logs.log_safety import sanitize
 from tap_connector_logs.settings import (
     CONFIG_SCHEMA,
     TAP_NAME,
     Settings,
     parse_settings,
     settings_from_environment,
+    times_without_zone,
     wrong_settings,
 )
-logger = logging.getLogger(__name__)
-
 from tap_connector_logs.singer.inputs import check_state, complete_catalog
+from tap_connector_logs.singer.maps import check_maps, leaves_out, set_up, wrong_map
 from tap_connector_logs.singer.messages import MessageWriter
 from tap_connector_logs.singer.streams import ConnectorLogsStream, ConnectorsStream
 from tap_connector_logs.state import STREAM
 from tap_connector_logs.sync import Sync
+
+logger = logging.getLogger(__name__)
 
 
 class TapConnectorLogs(Tap):
@@ -87,13 +81,13 @@ class TapConnectorLogs(Tap):
         self.writer = MessageWriter(self.interruption.deferred)
         self.append_builtin_config(self.config_jsonschema)
         settings = dict(config or {})
-            _warn_of_times(settings)
         if kwargs.pop("parse_env_config", False) and validate_config:
             # The SDK's own way fails with a stack trace, finds no `.env` in the working directory, and knows no decimal
             # numbers.
             settings |= settings_from_environment(environment(), self.config_jsonschema)
         if validate_config:
             self.settings = parse_settings(settings, self.config_jsonschema)
+            _warn_of_times(settings)
         keys = {stream.name: stream.primary_keys for stream in (ConnectorLogsStream, ConnectorsStream)}
         kwargs["catalog"] = complete_catalog(kwargs.get("catalog"), keys)
         check_state(kwargs.get("state"), keys.keys())
@@ -101,7 +95,7 @@ class TapConnectorLogs(Tap):
         self.logger.setLevel(logging.ERROR)  # the SDK tells what it does not do, and what discovery needs not
         try:
             super().__init__(
-                config=settings,
+                config={name: value for name, value in settings.items() if value is not None},
                 validate_config=validate_config,
                 message_writer=self.writer,
                 **kwargs,
@@ -109,24 +103,46 @@ class TapConnectorLogs(Tap):
         except ConfigValidationError as error:
             raise wrong_settings(error.errors) from error
         except MappingError as error:
-            raise wrong_settings([f"stream_maps: {sanitize(error)}"]) from error
+            raise wrong_map(error) from error
         finally:
             self.logger.setLevel(level)
 
+    @classmethod
+    @override
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Add the SDK's settings, but for the one of Faker, which does not come with the tap."""
+        super().append_builtin_config(config_jsonschema)
+        config_jsonschema["properties"].pop("faker_config", None)
+
     @override
     def setup_mapper(self) -> None:
-        """Set up the maps, whose expressions may fail on any record."""
-        super().setup_mapper()
-        for stream_map in chain.from_iterable(self.mapper.stream_maps.values()):
-            if isinstance(stream_map, CustomStreamMap):
-                evaluator = stream_map.expr_evaluator
-                evaluator.eval = _told_as_setting(evaluator.eval)
+        """Set up the maps of all streams, selected or not, and read none that they leave out.
+
+        Raises:
+            InputError: If the maps can't be used.
+        """
+        maps = self.config.get("stream_maps")
+        if maps is not None:
+            check_maps(maps, {stream.name: stream.schema["properties"] for stream in self.streams.values()})
+        super(Tap, self).setup_mapper()
+        catalog = Catalog.from_dict(self.catalog.to_dict())
+        for entry in catalog.streams:  # the SDK would take all columns from a stream that is not selected
+            entry.metadata.root.inclusion = Metadata.InclusionType.AUTOMATIC
+        try:
+            self.mapper.register_raw_streams_from_catalog(catalog)
+        except Exception as error:  # an alias is an expression: it may fail in any way
+            raise wrong_map(error) from error
+        set_up(self.mapper, maps or {})
+        for stream in self.streams.values():
+            if stream.selected and leaves_out(self.mapper, stream.name):
+                stream.selected = False
+                logger.info("stream_maps leaves %s out: it is not read, and its state stays as it is.", stream.name)
 
     @override
     def discover_streams(self) -> list[Stream]:
         streams: list[Stream] = [ConnectorLogsStream(self), ConnectorsStream(self)]
         for stream in streams:
-            stream.logger.addFilter(_is_no_end_as_planned)
+            stream.logger.addFilter(_is_told_here_only)
         return streams
 
     @cached_property
@@ -147,6 +163,26 @@ class TapConnectorLogs(Tap):
         self.checkpoint()
         self.state_writer.write_state(self.state)
         self.writer.flush()
+
+    def test_connection(self) -> None:
+        """Read one record of each stream, and tell of it.
+
+        Where the settings name the connectors, their list is not asked for: the credential may not be allowed to.
+
+        Raises:
+            TapError: If anything could not be read.
+        """
+        tested = [
+            stream
+            for stream in self.streams.values()
+            if stream.name == STREAM or self.settings.connector_identifiers is None
+        ]
+        self.run_sync_dry_run(dry_run_record_limit=1, streams=tested)
+        self.writer.flush()
+        self.sync.raise_failures()
+        names = " and ".join(stream.name for stream in tested)
+        requests = self.sync.client.requests_made
+        logger.info("The connection works: %s can be read. That took %d requests.", names, requests)
 
     def run(self) -> None:
         """Sync all selected streams.
@@ -193,10 +229,10 @@ class TapConnectorLogs(Tap):
         tap = cls(config=config.config, parse_env_config=config.parse_env)
         if value == CliTestOptionValue.Schema.value:
             tap.write_schemas()
+            names = " and ".join(tap.streams)
+            logger.info("The settings can be used. The schemas of %s are written; the API was not asked.", names)
         else:
-            tap.run_connection_test()
-            tap.writer.flush()
-        tap.sync.raise_failures()
+            tap.test_connection()
         ctx.exit()
 
     @classmethod
@@ -222,23 +258,19 @@ class TapConnectorLogs(Tap):
         tap.run()
 
 
-def _is_no_end_as_planned(record: logging.LogRecord) -> bool:
-    """Leave out the error that the SDK tells of where a connection test has had its one record, and so is done."""
-    is_done = isinstance(sys.exc_info()[1], AbortedSyncFailedException | AbortedSyncPausedException)
-    return not (is_done and record.levelno == logging.ERROR)
+def _warn_of_times(settings: dict[str, Any]) -> None:
+    """Tell what a time without a zone is taken for, which may have had one in a file of Meltano's."""
+    for name in times_without_zone(settings):
+        logger.warning(
+            "%s has no time zone and is taken for UTC. Meltano drops the zone of a time in meltano.yml that is not in "
+            "quotes: write it as '2025-01-01T00:00:00+02:00'.",
+            name,
+        )
 
 
-def _told_as_setting(evaluate: Callable[..., Any]) -> Callable[..., Any]:
-    """Let an expression that fails, in whatever way, be told as a wrong setting, without the values that it met."""
-
-    def evaluate_or_refuse(expression: str, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return evaluate(expression, *args, **kwargs)
-        except Exception as error:
-            reason = f"the expression {sanitize(expression)} fails on a record, with {type(error).__name__}"
-            raise wrong_settings([f"stream_maps: {reason}"]) from error
-
-    return evaluate_or_refuse
+def _is_told_here_only(record: logging.LogRecord) -> bool:
+    """Leave out the line of the SDK that a sync has ended by an error which the last line tells."""
+    return not (record.levelno == logging.ERROR and isinstance(sys.exc_info()[1], TapError))
 
 
 class _Metric(StrEnum):
