@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from tools.paths import ROOT
 
 PYTHON = ROOT / ".meltano" / "utilities" / "report" / "venv" / "bin" / "python"
 
+NOW = "2026-01-31 12:10:00"
+
 DEFAULTS = {
+    "REPORT_NOW": NOW,
     "REPORT_DATABASE": "duckdb",
     "REPORT_OUTPUT": "report.html",
     "REPORT_SCHEMA": "connector_health",
@@ -31,16 +35,18 @@ CREATE TABLE tap_connector_logs.connector_logs (
     request VARCHAR, duration_ms INTEGER, request_id VARCHAR
 );
 """
-LOG_COLUMNS = ("team_id", "connector_identifier", "id", "log_time", "status", "event", "request", "duration_ms")
+LOG_COLUMNS = (
+    *("team_id", "connector_identifier", "id", "log_time", "status", "event", "request", "duration_ms", "request_id"),
+)
 
 
-def run_report(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+def run_report(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run the report in a folder, with the settings that Meltano would hand over."""
     assert PYTHON.exists(), "The report is not installed in this folder: `make install` does it."
     foreign = ("DBT_", "PG", "REPORT_", "TARGET_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return subprocess.run(
-        [PYTHON, "-m", "health.report"],
+        [PYTHON, "-m", "health.report", *arguments],
         cwd=folder,
         env=environment | {"PYTHONPATH": str(ROOT)} | DEFAULTS | settings,
         capture_output=True,
@@ -50,8 +56,20 @@ def run_report(folder: Path, **settings: str) -> subprocess.CompletedProcess[str
     )
 
 
-def load(file: Path, logs: Sequence[dict[str, Any]], names: Mapping[str, str] | None = None) -> None:
-    """Make a DuckDB file as the loader makes it: logs, which need no more than what matters, and names if they are."""
+def load(
+    file: Path,
+    logs: Sequence[dict[str, Any]],
+    names: Mapping[str, str] | None = None,
+    loaded_at: datetime | None = None,
+) -> None:
+    """Make a DuckDB file as the loader makes it.
+
+    Args:
+        file: Where to make it.
+        logs: The logs, which need no more than what matters.
+        names: The names of the connectors, if they are loaded.
+        loaded_at: When all of it was loaded, if the loader tells.
+    """
     with duckdb.connect(str(file)) as connection:
         connection.execute(TABLES)
         rows = [
@@ -73,6 +91,10 @@ def load(file: Path, logs: Sequence[dict[str, Any]], names: Mapping[str, str] | 
             connection.executemany(
                 "INSERT INTO tap_connector_logs.connectors VALUES (1, ?, ?)", [list(pair) for pair in names.items()]
             )
+        if loaded_at is not None:
+            for table in ("connector_logs", *(["connectors"] if names is not None else [])):
+                connection.execute(f"ALTER TABLE tap_connector_logs.{table} ADD COLUMN _sdc_batched_at TIMESTAMP")
+                connection.execute(f"UPDATE tap_connector_logs.{table} SET _sdc_batched_at = ?", [loaded_at])
 
 
 @dataclass
@@ -81,15 +103,21 @@ class Page:
 
     Attributes:
         text: All its text, with single blanks.
+        title: Its title.
+        first: The text of the first paragraph of its header.
         rows: The cells of the rows of its tables, by the heading of the section; without headings of columns.
         broken: The text of each broken connector.
         tags: The names of all its elements.
+        scripts: Its scripts.
     """
 
     text: str
+    title: str
+    first: str
     rows: dict[str, list[list[str]]]
     broken: list[str]
     tags: set[str]
+    scripts: list[str]
 
 
 class _Reader(HTMLParser):
@@ -99,6 +127,10 @@ class _Reader(HTMLParser):
         self.rows: dict[str, list[list[list[str]]]] = {}
         self.broken: list[list[str]] = []
         self.tags: set[str] = set()
+        self.title: list[str] = []
+        self.first: list[str] = []
+        self.scripts: list[str] = []
+        self._paragraphs = 0
         self._open: list[str] = []
         self._section = ""
 
@@ -106,6 +138,7 @@ class _Reader(HTMLParser):
         self.tags.add(tag)
         self._open.append(tag)
         attributes = dict(attrs)
+        self._paragraphs += tag == "p" and "header" in self._open
         if tag == "section":
             self._section = attributes.get("aria-labelledby") or ""
         elif tag == "tr" and "tbody" in self._open:
@@ -120,9 +153,15 @@ class _Reader(HTMLParser):
             pass
 
     def handle_data(self, data: str) -> None:
-        if {"style", "svg"} & set(self._open):
+        if "script" in self._open:
+            self.scripts.append(data)
+        if {"style", "svg", "script"} & set(self._open):
             return
+        if "title" in self._open:
+            self.title.append(data)
         self.text.append(data)
+        if {"header", "p"} <= set(self._open) and self._paragraphs == 1:
+            self.first.append(data)
         if {"td", "th"} & set(self._open) and "tbody" in self._open:
             self.rows[self._section][-1][-1].append(data)
         if "li" in self._open and self._section == "broken":
@@ -137,9 +176,12 @@ def read_page(file: Path) -> Page:
     reader.feed(html)
     return Page(
         text=_plain(reader.text),
+        title=_plain(reader.title),
+        first=_plain(reader.first),
         rows={section: [[_plain(cell) for cell in row] for row in rows] for section, rows in reader.rows.items()},
         broken=[_plain(item) for item in reader.broken],
         tags=reader.tags,
+        scripts=reader.scripts,
     )
 
 

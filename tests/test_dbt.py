@@ -10,7 +10,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import psycopg
 import pytest
 import yaml
 
+from tests.incidents import Row, incidents_of, is_failure
 from tools.demo.meltano import Project
 from tools.paths import ROOT
 from tools.postgres import USER, postgres
@@ -42,8 +42,6 @@ MODELS = {
 
 # Of the one, each database has its own times of loading.
 ALIKE = [model for model in MODELS if model != "pipeline_freshness"]
-
-Row = dict[str, Any]
 
 WITHOUT_TIME = "no time"
 NAMES_OF_DEMO = {profile.identifier: profile.name for profile in DEMO_FLEET}
@@ -170,10 +168,6 @@ def time_of(log: Row) -> datetime | None:
     return None if log["id"] == WITHOUT_TIME else instant(log["log_time"])
 
 
-def is_failure(log: Row) -> bool:
-    return log["status"] is None or log["status"] >= 400
-
-
 def only(rows: Iterable[Row], *names: str) -> list[tuple[Any, ...]]:
     return [tuple(row[name] for name in names) for row in rows]
 
@@ -260,66 +254,6 @@ def test_percentiles_are_the_nearest_durations(built: Built) -> None:
         for percent in (50, 95, 99):
             rank = -(-percent * len(ordered) // 100)
             assert row[f"p{percent}_duration_ms"] == (ordered[rank - 1] if ordered else None)
-
-
-def cause_of(log: Row) -> str:
-    match log["status"]:
-        case 401 | 403:
-            return "credentials"
-        case 429:
-            return "throttled"
-        case None:
-            return "unavailable"
-        case status:
-            return "refused" if status < 500 else "unavailable"
-
-
-def has_recovered(successes: Sequence[Row]) -> bool:
-    return len(successes) >= 10 or bool(
-        successes and successes[-1]["time"] - successes[0]["time"] >= timedelta(minutes=60)
-    )
-
-
-def incidents_of(logs: Iterable[Row]) -> list[tuple[Any, ...]]:
-    """Return the incidents of a connector, cause by cause."""
-    ordered = sorted(logs, key=lambda log: (log["time"], not is_failure(log), log["id"].encode()))
-    found = []
-    for cause in ("credentials", "throttled", "refused", "unavailable"):
-        places = [place for place, log in enumerate(ordered) if is_failure(log) and cause_of(log) == cause]
-        chain: list[int] = []
-        for place, following in pairwise([*places, len(ordered)]):
-            chain.append(place)
-            successes = [log for log in ordered[place:following] if not is_failure(log)]
-            recovered = has_recovered(successes)
-            if not recovered and following < len(ordered):
-                continue
-            meanwhile = ordered[chain[0] : place + 1]
-            share = sum(map(is_failure, meanwhile)) / len(meanwhile)
-            if len(chain) >= 3 and share >= 0.3:
-                end = successes[0]["time"] if recovered else None
-                first, last = meanwhile[0], meanwhile[-1]
-                found.append(
-                    (
-                        chain[0],
-                        cause,
-                        first["time"],
-                        last["time"],
-                        end,
-                        end is None,
-                        (end - first["time"]).total_seconds() if end else None,
-                        len(chain),
-                        len(meanwhile),
-                        share,
-                        first["status"],
-                        last["status"],
-                        first.get("event"),
-                        first.get("request"),
-                        first["id"],
-                        last.get("request_id"),
-                    )
-                )
-            chain = []
-    return sorted(found)
 
 
 def test_incidents_are_failures_of_one_cause_until_enough_successes_follow(built: Built) -> None:

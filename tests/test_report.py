@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import groupby
@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.incidents import incidents_of
 from tools.browser import find_browser
 from tools.demo.meltano import Project
 from tools.simulator.process import Simulator
@@ -28,7 +29,7 @@ SCRIPT = "<script>document.title = 'taken over'</script>"
 IMAGE = "<img src=x onerror=\"document.title = 'taken over'\">"
 # What takes the place of the usual words: markup, quotes, an override of the direction of text, and no place to wrap.
 HOSTILE_LOGS = [
-    {"id": "h1", "log_time": "2026-01-31T11:58:00Z", "status": 500, "event": SCRIPT, "request": f"GET /{IMAGE}"},
+    {"id": "h1", "log_time": "2026-01-31T11:58:00Z", "status": 401, "event": SCRIPT, "request": f"GET /{IMAGE}"},
     {
         "id": "h2",
         "log_time": "2026-01-31T11:59:00Z",
@@ -36,13 +37,14 @@ HOSTILE_LOGS = [
         "event": "'\"&lt;",
         "request": "\u202e" + "x" * 3000,
     },
+    {"id": "h3", "log_time": "2026-01-31T11:59:30Z", "status": 403, "request_id": f"<b>{SCRIPT}"},
 ]
 HOSTILE_NAME = f"</title></style>{SCRIPT}\u202e" + "W" * 60
 
 LOGS = """
 SELECT
     connector_identifier, coalesce(name, connector_identifier), log_time, status, duration_ms,
-    coalesce(status >= 400, true), event, request
+    coalesce(status >= 400, true), event, request, id
 FROM tap_connector_logs.connector_logs
 LEFT JOIN tap_connector_logs.connectors USING (team_id, connector_identifier)
 ORDER BY connector_identifier, log_time, status IS NOT NULL AND status < 400, id
@@ -80,6 +82,7 @@ class Log:
     failed: bool
     event: str | None
     request: str | None
+    id: str
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,8 @@ class Report:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     folder = tmp_path_factory.mktemp("report") / "project"
     with Simulator(history_days=6) as simulator:
-        project = Project(folder, simulator, {"TAP_CONNECTOR_LOGS__SELECT": ["connector_logs.*", "connectors.*"]})
+        selected = {"TAP_CONNECTOR_LOGS__SELECT": ["connector_logs.*", "connectors.*"]}
+        project = Project(folder, simulator, selected | {"REPORT_NOW": simulator.advance(0)})
         simulator.add_logs("C8R21", HOSTILE_LOGS)
         project.run("connector-logs-to-duckdb")
     file = folder / "output" / "connector_logs.duckdb"
@@ -164,71 +168,109 @@ def minute(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M}"
 
 
+def time_of(cell: str) -> str:
+    """Return a time without what tells how long ago it was."""
+    return " ".join(cell.split()[:2])
+
+
+def incidents_of_all(report: Report) -> dict[str, list[tuple[Any, ...]]]:
+    return {name: incidents_of(map(asdict, logs)) for name, logs in report.by_connector().items()}
+
+
+def states(report: Report) -> dict[str, str]:
+    found = {}
+    for name, logs in report.by_connector().items():
+        recent = [log for log in logs if log.time > report.newest - DAY]
+        failures = sum(log.failed for log in recent)
+        causes = [incident[1] for incident in incidents_of_all(report)[name] if incident[5]]
+        assert set(causes) <= {"credentials", "throttled"}
+        is_degraded = causes or (failures >= 3 and failures >= 0.1 * len(recent))
+        found[name] = "✕ Broken" if "credentials" in causes else "▲ Degraded" if is_degraded else "✓ Working"
+    return found
+
+
 def test_each_connector_is_shown_as_its_logs_say_and_the_worst_comes_first(wide: Tab, report: Report) -> None:
     expected = []
     for identifier, logs in report.by_connector().items():
         recent = [log for log in logs if log.time > report.newest - DAY]
+        before = [log for log in logs if log.time <= report.newest - DAY]
         durations = sorted(log.duration_ms for log in recent if log.duration_ms is not None)
-        last_success = max(log.time for log in logs if not log.failed)
-        failures_since = sum(log.time > last_success for log in logs)
         failures = sum(log.failed for log in recent)
         p95 = durations[-(-95 * len(durations) // 100) - 1]
         figures = [
             f"{failures / len(recent):.1%}",
+            f"{sum(log.failed for log in before) / len(before):.1%}",
             f"{len(recent):,}",
             f"{sum(log.status == 429 for log in recent)}",
             f"{p95} ms" if p95 < 1000 else f"{p95 / 1000:.1f} s",
-            minute(last_success),
+            minute(max(log.time for log in logs if not log.failed)),
         ]
-        order = (-failures_since, -failures / len(recent))
+        state = states(report)[identifier]
+        since = sum(incident[7] for incident in incidents_of_all(report)[identifier] if incident[5])
+        order = ("✕▲✓".index(state[0]), -since, -failures / len(recent))
         name = HOSTILE_NAME[:79] + "…" if identifier == "C8R21" else logs[0].name
-        state = "✕ Broken" if failures_since else "✓ Working"
-        expected.append((order, [f"{name} {identifier}", state, "", *figures]))
+        expected.append((order, [f"{name} {identifier}", state, *figures]))
 
-    assert wide.rows("connectors") == [row for _, row in sorted(expected)]
-    assert wide.rows("connectors")[0][1] == "✕ Broken"
+    rows = [
+        [name, " ".join(state.split()[:2]), failed.split()[0], *figures, time_of(last)]
+        for name, state, _, failed, *figures, last in wide.rows("connectors")
+    ]
+    assert rows == [row for _, row in sorted(expected)]
+    assert rows[0][1] == "✕ Broken"
 
 
 def test_the_figures_above_are_those_of_all_logs_of_a_day(wide: Tab, report: Report) -> None:
     recent = [log for log in report.logs if log.time > report.newest - DAY]
     failures = sum(log.failed for log in recent)
+    degraded = list(states(report).values()).count("▲ Degraded")
 
     assert wide.texts(".tiles dd") == [
         "1 of 6 connectors",
+        f"{degraded} connectors",
         f"{failures / len(recent):.1%} {failures} of {len(recent):,} requests",
-        f"{sum(log.status == 429 for log in recent)} requests",
         "0 connectors",
     ]
     assert wide.page.title() == f"Connector health up to {minute(report.newest)} UTC"
 
 
 def test_incidents_are_those_of_the_logs_the_newest_first(wide: Tab, report: Report) -> None:
-    incidents: list[tuple[list[Log], datetime | None]] = []
-    for logs in report.by_connector().values():
-        failures: list[Log] = []
-        for log in logs:
-            if log.failed:
-                failures.append(log)
-            elif failures:
-                incidents.append((failures, log.time))
-                failures = []
-        incidents += [(failures, None)] if failures else []
-    told = [
-        (of, until)
-        for of, until in incidents
-        if until is None or len(of) >= 5 or until - of[0].time >= timedelta(hours=1)
+    expected = [
+        (start, name, until, failures, status)
+        for name, incidents in incidents_of_all(report).items()
+        for _, _, start, _, until, _, _, failures, _, _, status, *_ in incidents
     ]
-    told.sort(key=lambda incident: incident[0][0].time, reverse=True)
+    expected.sort(key=lambda incident: incident[0], reverse=True)
 
     rows = wide.rows("incidents")
-    assert [(row[0].split()[-1], row[1], row[2], row[4]) for row in rows] == [
-        (of[0].identifier, minute(of[0].time), minute(until) if until else "✕ not over", str(len(of)))
-        for of, until in told
+    assert [(row[0].split()[-1], time_of(row[1]), row[2], row[4]) for row in rows] == [
+        (name, minute(start), minute(until) if until else "✕ not over", str(failures))
+        for start, name, until, failures, _ in expected
     ]
     assert len(rows) > 3
-    causes = [f"({of[0].status})" if of[0].status else "No answer" for of, _ in told]
+    causes = [f"({status})" if status else "No answer" for *_, status in expected]
     assert all(cause in row[-1] for cause, row in zip(causes, rows, strict=True))
-    assert f"which ended by themselves: {len(incidents) - len(told)}." in wide.page.inner_text("main")
+
+
+def test_the_filter_leaves_the_connectors_that_are_asked_for(wide: Tab) -> None:
+    rows = wide.page.locator("#connector-rows tr")
+    wide.page.get_by_label("Show those with").fill(" shop ORD ")
+
+    assert [row.is_visible() for row in rows.all()].count(True) == 1
+    assert "Shop orders" in rows.locator("visible=true").inner_text()
+    assert wide.texts("#matches") == ["1 of 6"]
+
+    wide.page.get_by_label("Show those with").fill("")
+    assert all(row.is_visible() for row in rows.all())
+
+
+def test_without_scripts_there_is_no_filter_and_all_else(browser: Any, report: Report) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report.file.as_uri())
+
+    assert not page.locator("#filter").is_visible()
+    assert all(row.is_visible() for row in page.locator("#connector-rows tr").all())
+    context.close()
 
 
 def test_bars_are_as_high_as_there_are_requests(wide: Tab, report: Report) -> None:
@@ -249,7 +291,8 @@ def test_bars_are_as_high_as_there_are_requests(wide: Tab, report: Report) -> No
 
 def test_text_of_the_logs_is_shown_as_text(wide: Tab) -> None:
     assert "taken over" not in wide.page.title()
-    assert wide.page.locator("script, img").count() == 0
+    assert wide.page.locator("script").count() == 1
+    assert wide.page.locator("img").count() == 0
     (broken,) = wide.texts(".broken-list li")
     assert SCRIPT in broken
     assert f"GET /{IMAGE}" in broken

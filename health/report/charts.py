@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from math import sqrt
 from typing import Any
 
 import altair as alt
@@ -121,23 +122,20 @@ def durations_chart(lines: Sequence[Line], buckets: Sequence[Bucket], width: int
 def strip(counts: Mapping[datetime, tuple[int, int]], begins: Sequence[datetime]) -> str:
     """Draw when a connector made requests, and what share of them failed: its height grows with the square root."""
     width, height = STRIP_SIZE
-    x = alt.X("bucket:Q", axis=None, scale=alt.Scale(domain=[0, len(begins)], nice=False))
-    y = alt.Y("height:Q", axis=None, stack=None, scale=alt.Scale(type="sqrt", domain=[0, 1]))
-
-    def layer(heights: Sequence[float], colour: str) -> alt.Chart:
-        # A step goes on until the next one, so only where the height changes is there something to say.
-        steps = [
-            {"bucket": bucket, "height": height}
-            for bucket, height in enumerate([*heights, heights[-1]])
-            if bucket in {0, len(heights)} or height != heights[bucket - 1]
-        ]
-        chart: alt.Chart = alt.Chart(alt.Data(values=steps)).encode(x=x, y=y)
-        return chart.mark_area(interpolate="step-after", color=colour, opacity=1)
-
+    step = width / max(len(begins), 1)
     pairs = [counts.get(begin, (0, 0)) for begin in begins]
-    ran = layer([min(requests, 1) for requests, _ in pairs], "var(--ran)")
-    failed = layer([round(failures / requests, 3) if requests else 0 for requests, failures in pairs], "var(--bad)")
-    return _svg(alt.layer(ran, failed).properties(width=width, height=height, padding=0), width, left=0, right=0)
+
+    def bars(heights: Sequence[float], colour: str) -> str:
+        shapes = "".join(
+            f"M{number * step:g} {height}v{-round(height * sqrt(share), 1):g}h{step:g}V{height}z"
+            for number, share in enumerate(heights)
+            if share
+        )
+        return f'<path fill="{colour}" d="{shapes}"/>' if shapes else ""
+
+    ran = bars([min(requests, 1) for requests, _ in pairs], "var(--ran)")
+    failed = bars([failures / requests if requests else 0 for requests, failures in pairs], "var(--bad)")
+    return f'<svg viewBox="0 0 {width} {height}" aria-hidden="true">{ran}{failed}</svg>'
 
 
 def _utc(time: datetime) -> str:
@@ -173,7 +171,7 @@ def _amounts(**more: Any) -> alt.Axis:
     return alt.Axis(minExtent=width, maxExtent=width, domain=False, ticks=False, title=None, **more)
 
 
-def _svg(chart: Any, width: int, left: int = _AXIS_WIDTH, right: int = _MARGIN) -> str:
+def _svg(chart: Any, width: int) -> str:
     """Return a chart as an element to put into a page, with room beside what it draws over its width."""
     text = {"labelColor": "var(--muted)", "labelFont": "inherit", "labelFontSize": 11}
     spec = (
@@ -187,7 +185,8 @@ def _svg(chart: Any, width: int, left: int = _AXIS_WIDTH, right: int = _MARGIN) 
     # The room that Vega leaves for labels differs; charts below each other shall have one scale of time.
     return _ROOT.sub(
         lambda root: (
-            f'<svg viewBox="{float(root["x"]) - left:g} 0 {left + width + right} {root["height"]}" aria-hidden="true">'
+            f'<svg viewBox="{float(root["x"]) - _AXIS_WIDTH:g} 0 {_AXIS_WIDTH + width + _MARGIN} {root["height"]}" '
+            'aria-hidden="true">'
             f"{root['group']}"
         ),
         svg,

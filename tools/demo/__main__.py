@@ -48,6 +48,8 @@ def _demonstrate(simulator: Simulator) -> None:
         "TAP_CONNECTOR_LOGS__SELECT": ["connector_logs.*", "connectors.*"],
         "TARGET_DUCKDB_FILEPATH": "connector_logs.duckdb",
         "REPORT_OUTPUT": "report.html",
+        # The time of the second run, so that the report takes no simulated present for the past.
+        "REPORT_NOW": (datetime.fromisoformat(simulator.advance(0)) + timedelta(hours=HOURS_BETWEEN_RUNS)).isoformat(),
     }
     project = Project(FOLDER, simulator, settings)
     file = FOLDER / "connector_logs.duckdb"

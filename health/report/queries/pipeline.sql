@@ -1,0 +1,2 @@
+-- How old all of it is.
+select * from {{ models }}.pipeline_freshness
