@@ -54,7 +54,9 @@ help:
 	@echo "make install       install all that the demo and the tests need, and the Meltano plugins"
 	@echo "make clean         remove what these have installed and made; your .env, state and output stay"
 
+# With STATE_BACKEND=s3, gcs, azure or postgres, also what Meltano needs to keep its states there.
 install: .venv/.installed .meltano/.installed
+	@test -z "$(STATE_BACKEND)" || .venv-meltano/bin/python -m pip install --quiet "meltano[$(STATE_BACKEND)]"
 
 demo: install
 	@.venv/bin/python -m tools.demo

@@ -28,7 +28,7 @@ def run(command: Callable[[], int], tell: Callable[[str, BaseException], None]) 
         code = _run(command, tell)
         _ignore_signals()  # within the block: one that comes before is told as any other
     except Interrupted as error:  # amid the run, or while its end was told
-        tell("Stopped by a signal. The next run goes on from the last state written.", error)
+        tell("Stopped by a signal. The next run goes on from the last state that was kept.", error)
         return error.exit_code
     finally:
         _flush_stderr()

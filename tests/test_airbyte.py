@@ -832,7 +832,7 @@ def test_a_run_that_is_told_to_stop_writes_its_state_and_the_next_one_reads_the_
     assert 450 <= len(first.ids) < 2400
     (state,) = first.states()
     assert state["sourceStats"]["recordCount"] == len(first.ids)
-    assert first.log("FATAL") == ["Stopped by a signal. The next run goes on from the last state written."]
+    assert first.log("FATAL") == ["Stopped by a signal. The next run goes on from the last state that was kept."]
     (error,) = first.errors
     assert (error["failure_type"], error["stream_descriptor"]) == ("transient_error", {"name": LOGS})
     second = read_all(state=first.state, catalog=configured(LOGS))

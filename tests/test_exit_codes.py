@@ -473,7 +473,7 @@ def test_a_signal_at_the_very_end_is_told_as_any_other(monkeypatch: pytest.Monke
     told: list[str] = []
     monkeypatch.setattr(signal, "signal", set_too_late)
     assert process.run(work, lambda line, _: told.append(line)) == 130
-    assert told == ["Stopped by a signal. The next run goes on from the last state written."]
+    assert told == ["Stopped by a signal. The next run goes on from the last state that was kept."]
 
 
 def test_a_target_that_is_gone_ends_the_run_soon_and_is_told_plainly(simulator: Simulator, tmp_path: Path) -> None:

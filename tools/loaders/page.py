@@ -191,9 +191,10 @@ def _remarks(result: Result) -> Iterable[str]:
     yield from result.remarks
     if result.connectors and result.connectors.repeated:
         yield "each run adds all `connectors` again, if that stream is selected"
-    for fate in dict.fromkeys(result.nul.values()):
-        places = [where for where, its_fate in result.nul.items() if its_fate == fate]
-        yield f"a NUL in {' or '.join(places)} {fate}"
+    if len(fates := set(result.nul.values())) == 1:
+        yield f"a NUL {fates.pop()}"
+    else:
+        yield from (f"a NUL in {where} {fate}" for where, fate in result.nul.items())
 
 
 def plugin(loader: Loader) -> dict[str, object]:

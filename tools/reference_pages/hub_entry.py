@@ -26,6 +26,9 @@ _PREREQUISITES = """\
 
 _SETTINGS_PREAMBLE = """\
 Exactly one of `api_key` and `bearer_token` must be set, and `team_id`. All else may stay as it is.
+
+In `meltano.yml`, put dates in quotes, such as `start_date: '2026-01-01T00:00:00+02:00'`: Meltano drops the offset of an
+unquoted one. In `stream_maps`, write `__NULL__` for null, as Meltano drops a plain `null`.
 """
 
 _NEXT_STEPS = """\
