@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.tap_process import FRONTS, Run, RunTap, front, run_tap, settings_for
+from tests.tap_process import FRONTS, LIBRARY, Run, RunTap, front, run_tap, settings_for
 from tools.simulator.process import Simulator
 
 LONGEST = (
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run tests of the core with each front."""
+    """Run tests of the core with each front that is a process."""
     if metafunc.definition.get_closest_marker("both_fronts"):
         metafunc.parametrize("front_to_run", FRONTS, indirect=True)
 
@@ -52,7 +52,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(autouse=True)
 def front_to_run(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run the tap by the front that the test is for."""
-    with front(getattr(request, "param", "singer")):
+    usual = LIBRARY if request.node.get_closest_marker("in_process") else "singer"
+    with front(getattr(request, "param", usual)):
         yield
 
 

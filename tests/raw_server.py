@@ -10,6 +10,7 @@ import struct
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -25,12 +26,15 @@ class Connection:
     """One connection, as a behaviour sees it: it is closed afterwards, unless the behaviour keeps it open.
 
     Attributes:
+        path: The path of the request.
         query: The parameters of the request.
         is_kept: Whether another request may follow.
     """
 
-    def __init__(self, sock: socket.socket, stopped: threading.Event, query: Mapping[str, str]) -> None:
-        self.query = query
+    def __init__(self, sock: socket.socket, stopped: threading.Event, target: str) -> None:
+        address = urlsplit(target)
+        self.path = address.path
+        self.query: Mapping[str, str] = dict(parse_qsl(address.query))
         self._socket = sock
         self._stopped = stopped
         self.is_kept = False
@@ -137,8 +141,7 @@ class RawServer:
                     self.requests.append(head.decode(errors="replace"))
                     behave = self._behaviours[min(len(self.requests), len(self._behaviours)) - 1]
                 target = head.partition(b"\r\n")[0].split(b" ")[1:2]
-                query = parse_qsl(urlsplit(b"".join(target).decode(errors="replace")).query)
-                connection = Connection(sock, self._stopped, dict(query))
+                connection = Connection(sock, self._stopped, b"".join(target).decode(errors="replace"))
                 behave(connection)
                 is_kept = connection.is_kept
         finally:
@@ -213,6 +216,7 @@ def head_and_body(
     return f"HTTP/1.1 {status} Whatever\r\n{head}\r\n".encode() + content
 
 
+@cache
 def zeros_in_gzip(mebibytes: int) -> bytes:
     """Return a small gzip file that unpacks to so many MiB."""
     return gzip.compress(bytes(mebibytes << 20), compresslevel=1)

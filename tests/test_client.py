@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import json
 import logging
 import math
@@ -36,19 +35,18 @@ from tap_connector_logs.errors import (
     UnreadableResponseError,
 )
 from tap_connector_logs.settings import CONFIG_SCHEMA, Settings, parse_settings
+from tests.faults import CHUNKED, FAULTS, refusal, too_large
 from tests.raw_server import (
     Behaviour,
     Connection,
     RawServer,
     answer,
     close,
-    cut_and_reset,
     drip,
     head_and_body,
     reset,
     say_nothing,
     send,
-    zeros_in_gzip,
 )
 from tools.simulator.process import Simulator
 from tools.simulator.switches import FaultKind
@@ -96,12 +94,6 @@ def failure(*behaviours: Behaviour, **settings: Any) -> tuple[TapError, int]:
         with pytest.raises(TapError) as caught:
             read(client_of(server, **settings))
         return caught.value, len(server.requests)
-
-
-def refusal(status: int, code: str | None = None, message: object = "No.", **headers: str) -> Behaviour:
-    error = {"message": message} | ({"code": code} if code else {})
-    body = {"meta": {"request_id": "request-7"}, "error": error}
-    return answer(body, status=status, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 
 # What is asked
@@ -173,57 +165,10 @@ def test_a_redirect_is_an_error_that_says_where_to_and_the_credential_does_not_g
     assert requests == 1
 
 
-# What passes
+# What passes: whatever one answer can lack is a row of tests/faults.py, which tests/test_faults.py has whole runs meet
 
 
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-GZIPPED = {"Content-Encoding": "gzip"}
 WHOLE = head_and_body({"logs": LOGS})
-
-PASSING = {
-    "closes before it answers": close,
-    "resets before it answers": reset,
-    "closes within the head": send(b"HTTP/1.1 200 O"),
-    "closes within the body": send(WHOLE[:-5]),
-    "resets within the body": cut_and_reset,
-    "speaks no HTTP": send(b"SSH-2.0-OpenSSH_9.6\r\n"),
-    "cuts a chunk short": send(CHUNKED + b'40\r\n{"logs": ['),
-    "cuts between chunks": send(CHUNKED + b'b\r\n{"logs": []\r\n'),
-    "names a chunk no size": send(CHUNKED + b"zebra\r\n"),
-    "has a head without an end": send(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000),
-    "sends bad gzip": answer(b"no gzip at all", headers=GZIPPED),
-    "sends half a gzip": answer(gzip.compress(b'{"logs": []}')[:-12], headers=GZIPPED),
-    "sends half the JSON as if it were all": answer(b'{"logs": [{"id": "1", "log_time": "2025-'),
-    "answers with an empty body": answer(b""),
-    "answers with HTML": answer(b"<html>Just a moment</html>", headers={"Content-Type": "text/html"}),
-    "is refused by something in between": answer(b"<html>Forbidden</html>", status=403),
-    "fails in HTML": answer(b"<html>Bad gateway</html>", status=502),
-    "fails without a body": answer(b"", status=520),
-    "fails in the envelope": refusal(500, "INTERNAL_SERVER_ERROR"),
-    "fails in the envelope with status 200": refusal(200, "SERVICE_UNAVAILABLE"),
-    "has a list in another place": answer({"data": {"items": LOGS}}),
-    "has no list": answer({}),
-    "has null for a list": answer({"logs": None}),
-    "has an object for a list": answer({"logs": {"0": LOGS[0]}}),
-    "is a bare list": answer(LOGS),
-    "is nested beyond all measure": answer(b'{"logs": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
-}
-
-
-@pytest.mark.parametrize("behave", PASSING.values(), ids=PASSING.keys())
-def test_an_answer_that_fails_in_a_way_that_may_pass_is_asked_for_again(behave: Behaviour) -> None:
-    with RawServer(behave, behave, GOOD) as server:
-        client = client_of(server)
-        assert read(client) == LOGS
-    assert len(server.requests) == client.requests_made == 3
-
-
-@pytest.mark.parametrize("behave", PASSING.values(), ids=PASSING.keys())
-def test_a_failure_that_goes_on_ends_after_the_most_tries_and_is_never_an_empty_list(behave: Behaviour) -> None:
-    error, requests = failure(behave)
-    assert isinstance(error, UnreachableError | ServerError | UnreadableResponseError)
-    assert "T3S70" in str(error)
-    assert requests == MAX_TRIES
 
 
 def test_a_byte_order_mark_before_the_json_is_no_part_of_it() -> None:
@@ -872,13 +817,7 @@ def test_what_the_server_says_stays_in_one_line_without_control_characters(behav
 
 # Too much at once
 
-BOMB = answer(zeros_in_gzip(65), headers=GZIPPED)
-TOO_MUCH = {
-    **{f"status {status}": answer(b"", status=status) for status in (408, 502, 504, 524)},
-    "a gateway's words": refusal(504, "SOMETHING_NEW"),
-    "silence": say_nothing,
-    "a body that drips": DRIPS["the body"],
-}
+TOO_MUCH = {name: fault.behave for name, fault in FAULTS.items() if fault.is_too_much}
 
 
 def manage(most: int, otherwise: Behaviour) -> Behaviour:
@@ -983,25 +922,12 @@ def test_a_limit_falls_to_one_and_the_tries_stay_bounded() -> None:
     assert "To ask for fewer logs at once, 1 in the end, did not help: page_size sets" in str(caught.value)
 
 
-OTHERWISE = {
-    "status 500": answer(b"", status=500),
-    "status 503": answer(b"", status=503),
-    "status 522": answer(b"", status=522),
-    "status 504 with a time": answer(b"", status=504, headers={"Retry-After": "0.01"}),
-    "status 403 of something in between": answer(b"", status=403),
-    "a rate limit": refusal(429, "TOO_MANY_REQUESTS"),
-    "a reset": reset,
-    "half a body": send(WHOLE[:-5]),
-    "half of the JSON": answer(b'{"logs": ['),
-}
-
-
-@pytest.mark.parametrize("behave", OTHERWISE.values(), ids=OTHERWISE.keys())
-def test_against_other_failures_fewer_logs_would_not_help(behave: Behaviour) -> None:
-    with RawServer(behave) as server:
+@pytest.mark.parametrize("max_wait_seconds", [0, 1])
+def test_against_a_failure_that_says_when_to_ask_again_fewer_logs_would_not_help(max_wait_seconds: int) -> None:
+    with RawServer(answer(b"", status=504, headers={"Retry-After": "0.01"})) as server:
         with pytest.raises(TapError) as caught:
-            read(client_of(server, max_wait_seconds=1 if behave is OTHERWISE["status 504 with a time"] else 0))
-        assert limits_asked(server) == [1000] * MAX_TRIES
+            read(client_of(server, max_wait_seconds=max_wait_seconds))
+        assert limits_asked(server) == [1000] * (MAX_TRIES if max_wait_seconds else 1)
     assert "page_size" not in str(caught.value)
 
 
@@ -1017,7 +943,7 @@ def test_where_one_log_is_asked_for_there_is_nothing_fewer() -> None:
 
 
 def test_an_answer_that_would_fill_the_memory_is_not_read_but_asked_for_with_fewer_logs_at_once() -> None:
-    with RawServer(manage(250, BOMB)) as server:
+    with RawServer(manage(250, too_large)) as server:
         client = client_of(server, max_wait_seconds=900)
         began = time.monotonic()
         assert client.list_logs("T3S70", limit=1000, before=None).limit == 250
@@ -1027,7 +953,7 @@ def test_an_answer_that_would_fill_the_memory_is_not_read_but_asked_for_with_few
 
 
 def test_answers_that_would_fill_the_memory_whatever_the_limit_are_an_error() -> None:
-    error, requests = failure(BOMB)
+    error, requests = failure(too_large)
     assert isinstance(error, UnreadableResponseError)
     assert "larger than 64 MiB" in str(error)
     assert "page_size" in str(error)
@@ -1035,7 +961,7 @@ def test_answers_that_would_fill_the_memory_whatever_the_limit_are_an_error() ->
 
 
 def test_a_list_of_connectors_that_would_fill_the_memory_is_an_error_at_once() -> None:
-    with RawServer(BOMB) as server, pytest.raises(UnreadableResponseError, match="64 MiB") as caught:
+    with RawServer(too_large) as server, pytest.raises(UnreadableResponseError, match="64 MiB") as caught:
         client_of(server).list_connectors()
     assert len(server.requests) == 1
     assert "page_size" not in str(caught.value)
@@ -1088,11 +1014,11 @@ def test_an_address_that_can_not_be_one_is_tried_once() -> None:
     assert client.requests_made == 1
 
 
-@pytest.mark.parametrize("kind", ["closes before it answers", "closes within the body", "resets within the body"])
+@pytest.mark.parametrize("kind", ["closed before an answer", "closed amid the body", "reset amid the body"])
 def test_a_secured_connection_that_breaks_is_made_again(
     tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    with RawServer(PASSING[kind], GOOD, certificate=tls) as server:
+    with RawServer(FAULTS[kind].behave, GOOD, certificate=tls) as server:
         assert read(trusting(server, certificate, monkeypatch)) == LOGS
     assert len(server.requests) == 2
 

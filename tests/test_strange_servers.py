@@ -20,7 +20,7 @@ from tests.raw_server import Behaviour, Connection, RawServer, answer
 from tests.tap_process import Run, held, run_tap, run_tap_until, settings_for
 from tools.simulator.process import Simulator
 
-pytestmark = pytest.mark.both_fronts
+pytestmark = pytest.mark.in_process
 
 RunOn = Callable[..., Run]
 """Runs the tap against a simulator of one's own: `run_on(simulator, state=…, page_size=…)`."""
@@ -216,6 +216,7 @@ def hourly() -> Iterator[Simulator]:
         yield simulator
 
 
+@pytest.mark.both_fronts
 def test_logs_show_a_quarter_of_an_hour_late_and_one_is_of_the_future(hourly: Simulator, run_on: RunOn) -> None:
     delivered: list[str] = []
     state: dict[str, Any] = {}
@@ -445,6 +446,7 @@ MIXTURES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.both_fronts
 @pytest.mark.parametrize("mixture", MIXTURES)
 def test_much_of_it_together_and_kills(tmp_path: Path, mixture: str) -> None:
     delivered: list[str] = []
