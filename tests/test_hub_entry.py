@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def extractor_schema() -> Draft202012Validator:
 
 
 def test_meltano_knows_all_of_it_but_what_the_hub_shows(extractor_schema: Draft202012Validator) -> None:
-    definition = {name: value for name, value in ENTRY.items() if name not in HUB_METADATA}
+    definition = {name: value for name, value in ENTRY.items() if name not in HUB_METADATA | {"variants"}}
 
     extractor_schema.validate(definition)
     assert not extractor_schema.is_valid(ENTRY), "Meltano knows what the Hub shows, so HUB_METADATA is too large"
@@ -55,7 +56,7 @@ def test_meltano_yml_defines_the_plugin_likewise() -> None:
     local = {"pip_url": "-e .", "log_parser": "singer-sdk", "select": ["connector_logs.*", "connectors.*"]}
 
     assert {name: extractor[name] for name in local} == local
-    shared = ENTRY.keys() - HUB_METADATA - {"variant", "description", "pip_url"}
+    shared = ENTRY.keys() - HUB_METADATA - {"variant", "variants", "description", "repo", "docs", "pip_url"}
     assert extractor == {name: ENTRY[name] for name in shared} | local
 
 
@@ -75,3 +76,20 @@ def test_meltano_adds_it_and_learns_its_settings(tmp_path: Path) -> None:
 
     for setting in about()["settings"]["properties"].values():
         assert f"{setting['title']}: {setting['description']}" in told
+    added = yaml.safe_load((tmp_path / "meltano.yml").read_text(encoding="utf-8"))["plugins"]["extractors"][0]
+    assert {name: added[name] for name in ("pip_url", "select")} == {
+        name: ENTRY[name] for name in ("pip_url", "select")
+    }
+
+
+def test_all_addresses_of_the_project_are_those_of_one_place() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    repository = project["urls"]["Repository"]
+
+    assert all(address.startswith(repository) for address in project["urls"].values())
+    assert (ENTRY["repo"], ENTRY["docs"]) == (repository, project["urls"]["Documentation"])
+    assert ENTRY["pip_url"] == f"git+{repository}.git"
+    names = subprocess.run(
+        ["git", "grep", "-l", "-F", repository], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert set(names.stdout.split()) <= {"plugin.yaml", "pyproject.toml"}

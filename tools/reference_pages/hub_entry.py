@@ -19,6 +19,9 @@ HUB_METADATA = frozenset(
     {"definition", "domain_url", "keywords", "maintenance_status", "next_steps", "prereq", "settings_preamble", "usage"}
 )
 
+# What a definition needs of Meltano. `meltano add --from-ref` drops `select`, unless it is that of a variant.
+_OF_VARIANT = ("pip_url", "executable", "capabilities", "select", "settings_group_validation", "settings")
+
 _PREREQUISITES = """\
 - An API key made in the Supermetrics Hub, with the scopes `cb_logs_read` and `cb_connectors_read`, and the ID of the
   team that owns the connectors.
@@ -75,7 +78,7 @@ def hub_entry(about: dict[str, Any]) -> dict[str, Any]:
     (status,) = (name for name in project["classifiers"] if name.startswith("Development Status"))
     name = about["name"]
     exit_codes = "\n".join(f"- {code}: {code.when}" for code in ExitCode if code)
-    return {
+    entry = {
         "name": name,
         "namespace": name.replace("-", "_"),
         "variant": "original",
@@ -85,7 +88,9 @@ def hub_entry(about: dict[str, Any]) -> dict[str, Any]:
         "keywords": project["keywords"],
         "maintenance_status": status.rpartition(" ")[2].lower(),
         "domain_url": "https://supermetrics.com",
-        "pip_url": name,
+        "repo": project["urls"]["Repository"],
+        "docs": project["urls"]["Documentation"],
+        "pip_url": f"git+{project['urls']['Repository']}.git",
         "executable": name,
         "capabilities": sorted(about["capabilities"]),
         "select": ["connector_logs.*"],
@@ -96,6 +101,7 @@ def hub_entry(about: dict[str, Any]) -> dict[str, Any]:
         "next_steps": _NEXT_STEPS,
         "usage": _USAGE.replace("EXIT_CODES", exit_codes),
     }
+    return entry | {"variants": [{"name": entry["variant"]} | {part: entry[part] for part in _OF_VARIANT}]}
 
 
 def _setting(name: str, definition: dict[str, Any]) -> dict[str, Any]:
