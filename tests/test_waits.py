@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
-from tap_connector_logs.api import waits
 from tap_connector_logs.api.waits import Waits
 
 
@@ -13,19 +10,13 @@ class Clock:
 
     now = 1_000.0
 
-    def monotonic(self) -> float:
+    def __call__(self) -> float:
         return self.now
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def test_waits_at_the_same_time_count_once() -> None:
     clock = Clock()
-    monkeypatch.setattr(waits, "time", clock)
-    return clock
-
-
-def test_waits_at_the_same_time_count_once(clock: Clock) -> None:
-    counted = Waits()
+    counted = Waits(clock)
     for _ in range(8):
         counted.add(10)
     clock.now += 4
@@ -37,8 +28,9 @@ def test_waits_at_the_same_time_count_once(clock: Clock) -> None:
     assert counted.seconds == 15
 
 
-def test_what_is_left_of_a_wait_does_not_count(clock: Clock) -> None:
-    counted = Waits()
+def test_what_is_left_of_a_wait_does_not_count() -> None:
+    clock = Clock()
+    counted = Waits(clock)
     assert counted.seconds == 0
     counted.add(600)
     clock.now += 2

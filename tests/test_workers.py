@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -41,8 +41,8 @@ def scheduler_of(api: ModelApi) -> Scheduler:
     return Scheduler(bounds(settings(page_size=10)), {name: Backlog() for name in api.logs})
 
 
-def pages(scheduler: Scheduler, client: Client, *, concurrency: int) -> Iterator[Page]:
-    for event in workers.pages(scheduler, client, concurrency=concurrency):
+def pages(scheduler: Scheduler, client: Client, **options: Any) -> Iterator[Page]:
+    for event in workers.pages(scheduler, client, **options):
         if isinstance(event, Page):
             yield event
 
@@ -128,8 +128,7 @@ def test_threads_end_with_the_reading_even_if_it_is_broken_off() -> None:
     assert threading.active_count() <= before
 
 
-def test_a_first_request_that_takes_long_holds_the_others_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_MAX_ALONE_SECONDS", 0.01)
+def test_a_first_request_that_takes_long_holds_the_others_for_a_while_only() -> None:
     api = ModelApi({name: history(5, name=name) for name in "ABC"})
     others = threading.Barrier(3)
     begun: set[str] = set()
@@ -139,5 +138,5 @@ def test_a_first_request_that_takes_long_holds_the_others_for_a_while_only(monke
             begun.add(name)
             others.wait(10)
 
-    reading = pages(scheduler_of(api), client_of(api, wait_for_others), concurrency=3)
+    reading = pages(scheduler_of(api), client_of(api, wait_for_others), concurrency=3, max_alone_seconds=0.01)
     assert {page.connector_identifier for page in reading} == {"A", "B", "C"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -85,13 +85,21 @@ class Client:
         retries: Requests so far that were made again.
     """
 
-    def __init__(self, settings: Settings, *, max_tries: int = MAX_TRIES) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        max_tries: int = MAX_TRIES,
+        jitter: Callable[[float], float] = backoff.full_jitter,
+    ) -> None:
         """Take in the settings; nothing is sent yet.
 
         Args:
             settings: Whom to ask, and how.
             max_tries: Requests that one answer may cost.
+            jitter: Makes of the longest wait before another try the one that is kept.
         """
+        self._jitter = jitter
         self._max_tries = max_tries
         self.rate_limiter = RateLimiter(
             requests_per_second=settings.requests_per_second,
@@ -241,7 +249,7 @@ class Client:
         """Return what the API asks for, else exponentially more with each try, with full jitter."""
         if error.retry_after is not None:
             return error.retry_after
-        return backoff.full_jitter(min(2 ** (request.tries - 1), _MAX_BACKOFF_SECONDS, self._longest_wait))
+        return self._jitter(min(2 ** (request.tries - 1), _MAX_BACKOFF_SECONDS, self._longest_wait))
 
     def _note_retry(self, request: _Request, details: Any) -> None:
         """Say why a request will be made again, and when. What the API asks of one request, it asks of all."""

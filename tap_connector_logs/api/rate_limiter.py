@@ -57,14 +57,26 @@ class RateLimiter:
         on_pause: Is told the seconds of each wait that the API asks for, by whichever thread learns of it.
     """
 
-    def __init__(self, *, requests_per_second: float, max_requests: int | None, longest_wait: float) -> None:
+    def __init__(
+        self,
+        *,
+        requests_per_second: float,
+        max_requests: int | None,
+        longest_wait: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         """Take in the limits.
 
         Args:
             requests_per_second: Most requests in any second.
             max_requests: Most requests altogether; None for any number.
             longest_wait: Seconds between two requests at the most, however little is left of the hour's budget.
+            clock: Tells the seconds.
+            sleep: Waits for some.
         """
+        self._clock = clock
+        self._sleep = sleep
         self.passed = 0
         self.is_closed = False
         self.hourly_limit: int | None = None
@@ -96,7 +108,7 @@ class RateLimiter:
     @property
     def paused_for(self) -> float:
         """Seconds for which the API still holds all requests; 0 if it doesn't."""
-        return max(0.0, self._paused_until - time.monotonic())
+        return max(0.0, self._paused_until - self._clock())
 
     def acquire(self) -> None:
         """Wait until a request may be made.
@@ -106,11 +118,11 @@ class RateLimiter:
         """
         with self._turnstile:  # one waits, and the others behind it
             while not self.is_spent and (wait := self._seconds_to_wait()) > 0:
-                time.sleep(min(wait, _MAX_NAP_SECONDS))
+                self._sleep(min(wait, _MAX_NAP_SECONDS))
             if self.is_spent:
                 raise BudgetSpentError
             self.passed += 1
-            self._recent.append(time.monotonic())
+            self._recent.append(self._clock())
 
     def close(self) -> None:
         """Let nothing through any more."""
@@ -123,7 +135,7 @@ class RateLimiter:
             more = seconds - self.paused_for
             if more <= 0:
                 return False
-            self._paused_until = time.monotonic() + seconds
+            self._paused_until = self._clock() + seconds
         is_news = more > seconds / 2
         if is_news:
             self.on_pause(seconds)
@@ -139,7 +151,7 @@ class RateLimiter:
             remaining: How many of them are left.
         """
         self.hourly_limit = limit or self.hourly_limit
-        now = time.monotonic()
+        now = self._clock()
         if limit is None or remaining is None:
             if now > self._known_until:
                 self._is_slow, self._apart = False, self._pace
@@ -169,4 +181,4 @@ class RateLimiter:
             ready = max(ready, self._recent[-1] + self._apart)
         if len(self._recent) == self._recent.maxlen:
             ready = max(ready, self._recent[0] + self._span)
-        return ready - time.monotonic()
+        return ready - self._clock()

@@ -76,7 +76,9 @@ def call(client: Client, function: Callable[[], T]) -> Generator[Waiting, None, 
     return result
 
 
-def pages(scheduler: Scheduler, client: Client, *, concurrency: int) -> Iterator[Page | Finding | Failed | Waiting]:
+def pages(
+    scheduler: Scheduler, client: Client, *, concurrency: int, max_alone_seconds: float = _MAX_ALONE_SECONDS
+) -> Iterator[Page | Finding | Failed | Waiting]:
     """Yield the pages of a scheduler in the order in which they come, and between them what is found.
 
     The very first request goes alone for a while: a credential that is refused should be so once.
@@ -85,6 +87,7 @@ def pages(scheduler: Scheduler, client: Client, *, concurrency: int) -> Iterator
         scheduler: What to ask for.
         client: Whom to ask.
         concurrency: Most requests under way at once.
+        max_alone_seconds: How long the very first request goes alone at the most.
 
     Raises:
         TapError: If no connector can be read any further. Pages that have come before are yielded first.
@@ -103,7 +106,7 @@ def pages(scheduler: Scheduler, client: Client, *, concurrency: int) -> Iterator
                 if waiting and not threads.has_news:
                     yield waiting.popleft()
                 elif threads.under_way:
-                    news = threads.next(_MAX_ALONE_SECONDS if is_alone else None)
+                    news = threads.next(max_alone_seconds if is_alone else None)
                     is_alone &= isinstance(news, Waiting)
                     if isinstance(news, Waiting):
                         yield news
