@@ -289,7 +289,7 @@ def eager_splits() -> Iterator[None]:
     """Cut intervals in two wherever that can be right, however little it pays."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(interval_reader, "_MIN_PAGES_TO_SPLIT", 1)
-        patch.setattr(interval_reader, "_REACH", 2)
+        patch.setattr(interval_reader, "_MAX_PAGES_AHEAD", 2)
         yield
 
 

@@ -25,8 +25,8 @@ _MIN_PAGES_TO_SPLIT = 16
 """Pages that the rest of an interval must be expected to take: a split costs about half a page, or a whole one where
 it falls into a gap. After each that did, it takes as many more."""
 
-_REACH = 32
-"""How many times as far as logs have been seen they are expected to go on: beyond, there may be none."""
+_MAX_PAGES_AHEAD = 32
+"""Pages for which logs are expected to go on, or else for as long as they have been seen: beyond, there may be none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class IntervalReader:
             return None
         since, until = self.paginator.interval.since, self.paginator.interval.until
         seen = self.connector.seen
-        at = max((since + until) // 2, until - _REACH * (seen.until - seen.since))
+        at = max((since + until) // 2, until - max(_MAX_PAGES_AHEAD * self._page_span, seen.until - seen.since))
         # A whole second, which every server reads in the same way.
         at = floor_to(min(at, self.connector.delivered.overlap_since), SECOND)
         if at <= since + self._page_span or any(
