@@ -296,6 +296,14 @@ def test_meltano_yml_has_loaders_that_were_found_to_keep_all_logs(name: str) -> 
     assert (used["executable"], used["env"]) == ("in-rounds", {"LOADER": plugin(tried)["executable"]})
 
 
+def test_the_image_replaces_a_nul_as_meltano_yml_does() -> None:
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    (used,) = [loader for loader in project["plugins"]["loaders"] if loader["name"] == "target-postgres"]
+    settings = json.loads((ROOT / "deploy" / "kubernetes" / "target-postgres.json").read_text(encoding="utf-8"))
+
+    assert settings == {"stream_maps": used["config"]["stream_maps"]}
+
+
 def test_nobody_is_both_tried_and_left_out() -> None:
     left_out = [name.split()[0] for left in LEFT_OUT for name in left.names]
 
