@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TextIO, cast
 
 import click
 from singer_sdk import Stream, Tap, metrics
-from singer_sdk.exceptions import ConfigValidationError, MappingError
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib import Catalog
 from singer_sdk.singerlib.catalog import Metadata
@@ -102,8 +102,6 @@ class TapConnectorLogs(Tap):
             )
         except ConfigValidationError as error:
             raise wrong_settings(error.errors) from error
-        except MappingError as error:
-            raise wrong_map(error) from error
         finally:
             self.logger.setLevel(level)
 
