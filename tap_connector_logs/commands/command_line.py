@@ -36,9 +36,15 @@ def _run(interruption: Interruption) -> int:
         signal.signal(number, interruption.handle)
     settings = _settings(options.config)
     # Each command pays for the import of what it needs.
-    from tap_connector_logs.commands.verify import verify  # noqa: PLC0415 - see above
+    match options.command:
+        case "plan":
+            from tap_connector_logs.commands.plan import plan  # noqa: PLC0415 - see above
 
-    return verify(settings, options, deferred=interruption.deferred)
+            return plan(settings, options)
+        case _:
+            from tap_connector_logs.commands.verify import verify  # noqa: PLC0415
+
+            return verify(settings, options, deferred=interruption.deferred)
 
 
 def _settings(config: Path | None) -> Settings:
@@ -69,6 +75,14 @@ def _parser() -> argparse.ArgumentParser:
         prog=NAME, description="Commands for people, beside the tap for the logs of Supermetrics Codeless Connectors."
     )
     commands = parser.add_subparsers(dest="command", required=True)
+    _add_plan(
+        commands.add_parser(
+            "plan",
+            help="tell what the first run will cost",
+            description="Read a few pages of each connector, and tell what the first run of the tap will cost.",
+            allow_abbrev=False,
+        )
+    )
     _add_verify(
         commands.add_parser(
             "verify",
@@ -89,6 +103,16 @@ def _add_shared(command: argparse.ArgumentParser) -> None:
         help="settings of the tap as a JSON object; without it, TAP_CONNECTOR_LOGS_… of the environment and of .env",
     )
     command.add_argument("--format", choices=["table", "json"], default="table", help="what to print; default: table")
+
+
+def _add_plan(command: argparse.ArgumentParser) -> None:
+    _add_shared(command)
+    command.add_argument(
+        "--state",
+        type=Path,
+        metavar="FILE",
+        help="the state of an earlier run: it tells more of the API, and of late logs",
+    )
 
 
 def _add_verify(command: argparse.ArgumentParser) -> None:
