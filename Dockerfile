@@ -13,7 +13,7 @@ RUN python -m venv --without-pip /build/tools \
     && pip --python /build/tools/bin/python install --no-cache-dir --require-hashes --requirement requirements/build.txt \
     && pip --python /opt/connector-logs/bin/python install --no-cache-dir --require-hashes --requirement requirements/tap.txt
 
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY tap_connector_logs tap_connector_logs
 RUN /build/tools/bin/python -m hatchling build --target wheel --directory /build/dist \
     && pip --python /opt/connector-logs/bin/python install --no-cache-dir --no-index --no-deps /build/dist/*.whl

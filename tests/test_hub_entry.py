@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -93,3 +96,14 @@ def test_all_addresses_of_the_project_are_those_of_one_place() -> None:
         ["git", "grep", "-l", "-F", repository], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert set(names.stdout.split()) <= {"plugin.yaml", "pyproject.toml"}
+
+
+def test_the_readme_of_a_distribution_leads_to_the_repository() -> None:
+    told = subprocess.run([sys.executable, "-m", "hatchling", "metadata"], cwd=ROOT, capture_output=True, check=True)
+    metadata = json.loads(told.stdout)
+    links = re.findall(r"\]\(([^)]+)\)|\bsrc(?:set)?=\"([^\"]+)\"", metadata["readme"]["text"])
+
+    targets = [target or image for target, image in links]
+    assert f"{metadata['urls']['Repository']}/blob/main/docs/tutorial.md" in targets
+    assert f"{metadata['urls']['Repository']}/raw/main/docs/report.png" in targets
+    assert [target for target in targets if not target.startswith("https://")] == []
