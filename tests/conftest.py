@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from tests.tap_process import FRONTS, LIBRARY, Run, RunTap, front, run_tap, settings_for
+from tools.paths import ROOT
 from tools.simulator.process import Simulator
 
 LONGEST = (
@@ -26,7 +27,7 @@ UNMEASURED = (
     *("test_whole_runs.py", "test_demo.py", "test_meltano.py", "test_hub_entry.py", "test_loaders.py"),
     *("test_connector_groups.py", "test_documents.py", "test_image.py", "test_requirements.py"),
 )
-"""Files that test whole jobs, or something else than the tap."""
+"""Files that test whole jobs, or something else than the tap, as those do that lie beside what they test."""
 
 
 def pytest_configure() -> None:
@@ -39,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = Counter(item.path for item in items)
     items.sort(key=lambda item: (item.path.name not in LONGEST, -tests[item.path], item.path))
     for item in items:
-        if item.path.name in UNMEASURED or item.path.parent.name == "simulator":
+        if item.path.name in UNMEASURED or not item.path.is_relative_to(ROOT / "tests"):
             item.add_marker("unmeasured")
 
 

@@ -9,9 +9,9 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.simulator.api import Api
 from tools.simulator.instants import FORMS, UNITS, cut, read_date_time, read_log_time
 from tools.simulator.process import Simulator
+from tools.simulator.tests.api import Api
 
 SWITCHES = st.fixed_dictionaries(
     {},

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 import requests
 
-from tests.simulator.api import Api
 from tools.simulator.process import Simulator
 from tools.simulator.switches import FaultKind, Switches
+from tools.simulator.tests.api import Api
 
 COMMAND = [sys.executable, "-m", "tools.simulator", "--fleet=uniform", "--logs=10"]
 

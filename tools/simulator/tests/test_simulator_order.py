@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.simulator.api import Api
 from tools.simulator.instants import FORMS, UNITS, cut, read_date_time
 from tools.simulator.process import Simulator
+from tools.simulator.tests.api import Api
 
 TIMES = [
     "2026-01-31T11:00:00.000000Z",

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import requests
 
-from tests.simulator.api import Api
 from tools.simulator.instants import FORMS, read_log_time
 from tools.simulator.process import Simulator
+from tools.simulator.tests.api import Api
 
 EDGES = [
     "2026-01-31T12:00:00.000000Z",

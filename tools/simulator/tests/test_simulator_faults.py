@@ -6,9 +6,9 @@ from typing import Any, get_args
 import pytest
 import requests
 
-from tests.simulator.api import Api
 from tools.simulator.process import Simulator
 from tools.simulator.switches import FaultKind, PageFault
+from tools.simulator.tests.api import Api
 
 
 @pytest.mark.parametrize(

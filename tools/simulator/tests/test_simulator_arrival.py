@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from tests.simulator.api import Api
 from tools.simulator.process import Simulator
+from tools.simulator.tests.api import Api
 
 
 @pytest.fixture

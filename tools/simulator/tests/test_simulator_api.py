@@ -11,8 +11,8 @@ from supermetrics.exceptions import (
     SupermetricsNotFoundError,
 )
 
-from tests.simulator.api import Api
 from tools.simulator.process import Simulator
+from tools.simulator.tests.api import Api
 
 
 @pytest.fixture

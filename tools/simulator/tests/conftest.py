@@ -7,14 +7,22 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from tests.simulator.api import Api
 from tools.simulator.process import Simulator
+from tools.simulator.tests.api import Api
 
 
 @pytest.fixture(scope="session")
 def simulator_of_all() -> Iterator[Simulator]:
     with Simulator(fleet="uniform", connectors=3, logs=400, ties=0.4, history_days=2) as simulator:
         yield simulator
+
+
+@pytest.fixture
+def simulator(simulator_of_all: Simulator) -> Simulator:
+    """A simulator that all tests share, as it was at the start but for its logs and its time."""
+    simulator_of_all.reset_switches()
+    simulator_of_all.reset_requests()
+    return simulator_of_all
 
 
 @pytest.fixture(scope="session")
