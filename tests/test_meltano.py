@@ -299,6 +299,15 @@ def test_dbt_has_the_defaults_of_the_report() -> None:
     assert len(found) == profiles.count("env_var(")
 
 
+@pytest.mark.parametrize("backend", ["azure", "gcs", "postgres", "s3"])
+def test_each_state_backend_that_is_told_of_is_an_extra_of_meltano(backend: str) -> None:
+    check_installation()
+    (metadata,) = MELTANO.parent.parent.glob("lib/python3.*/site-packages/meltano-*.dist-info/METADATA")
+
+    assert f"\nProvides-Extra: {backend}\n" in metadata.read_text(encoding="utf-8")
+    assert f"STATE_BACKEND={backend}" in (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+
+
 def test_meltano_yml_follows_the_schema_of_meltano() -> None:
     check_installation()
     (path,) = MELTANO.parent.parent.glob("lib/python3.*/site-packages/meltano/schemas/meltano.schema.json")
