@@ -85,9 +85,8 @@ postgres: .venv/.installed
 # What needs no more than the tap goes on while Meltano and its plugins are installed.
 test: .venv/.installed
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync install lint postgres test-rules
-	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m "unmeasured and not ($(APART))"
 	@rm -f .coverage*
-	.venv/bin/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not (unmeasured or $(APART))"
+	.venv/bin/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not ($(APART))"
 	@.venv/bin/python -m coverage combine --quiet
 	.venv/bin/python -m coverage report
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,10 @@ UNMEASURED = (
 """Files that test whole jobs, or something else than the tap, as those do that lie beside what they test."""
 
 
+MEASURING = "COVERAGE_PROCESS_CONFIG"
+"""What coverage tells the processes begun by one that it measures."""
+
+
 def pytest_configure() -> None:
     """Start each process with the buffers that it has by default, whatever is set where the tests run."""
     os.environ.pop("PYTHONUNBUFFERED", None)
@@ -42,6 +46,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name in UNMEASURED or not item.path.is_relative_to(ROOT / "tests"):
             item.add_marker("unmeasured")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure no process of a test that adds nothing to the coverage: that takes as long again as its start."""
+    measuring = os.environ.pop(MEASURING, None) if item.get_closest_marker("unmeasured") else None
+    try:
+        return (yield)
+    finally:
+        if measuring is not None:
+            os.environ[MEASURING] = measuring
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,11 @@ from tools.paths import ROOT
 
 # Whatever proxy the environment names, it doesn't lead to a loopback port.
 _OPENER = build_opener(ProxyHandler({}))
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment without what would measure the coverage: it is of those who ask."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
 class Options(TypedDict, total=False):
@@ -43,7 +49,7 @@ class Simulator:
             text = json.dumps(value) if name == "switches" else str(value)
             command.append(f"--{name.replace('_', '-')}={text}")
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, this package
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            command, cwd=ROOT, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         line = self._process.stdout.readline()
