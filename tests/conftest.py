@@ -18,17 +18,18 @@ from tools.paths import ROOT
 from tools.simulator.process import Simulator
 
 LONGEST = (
-    *("test_whole_runs.py", "test_faults.py", "test_demo.py", "test_meltano.py", "test_strange_servers.py"),
-    *("test_limits.py", "test_progress.py", "test_loaders.py", "test_hub_entry.py"),
+    *("test_exit_codes.py", "test_whole_runs.py", "test_bad_input.py", "test_airbyte.py", "test_faults.py"),
+    *("test_meltano.py", "test_profile.py", "test_strange_servers.py", "test_contract.py", "test_loaders.py"),
+    *("test_demo.py", "test_stream_maps.py", "test_limits.py", "test_secrets.py", "test_verify.py", "test_rounds.py"),
+    *("test_progress.py", "test_output.py", "test_hub_entry.py"),
 )
-"""Files that take longer than the number of their tests tells."""
+"""Files that take ten seconds and more, the longest first; of others the number of their tests tells how long."""
 
 UNMEASURED = (
     *("test_whole_runs.py", "test_demo.py", "test_meltano.py", "test_hub_entry.py", "test_loaders.py"),
     *("test_connector_groups.py", "test_documents.py", "test_image.py", "test_requirements.py"),
 )
 """Files that test whole jobs, or something else than the tap, as those do that lie beside what they test."""
-
 
 MEASURING = "COVERAGE_PROCESS_CONFIG"
 """What coverage tells the processes begun by one that it measures."""
@@ -42,7 +43,8 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no worker is left alone with it, and mark what isn't measured."""
     tests = Counter(item.path for item in items)
-    items.sort(key=lambda item: (item.path.name not in LONGEST, -tests[item.path], item.path))
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (places.get(item.path.name, len(places)), -tests[item.path], item.path))
     for item in items:
         if item.path.name in UNMEASURED or not item.path.is_relative_to(ROOT / "tests"):
             item.add_marker("unmeasured")
