@@ -14,7 +14,7 @@ import pytest
 
 from tap_connector_logs.errors import InputError
 from tap_connector_logs.singer.tap import TapConnectorLogs
-from tests.tap_process import Run, RunTap, run_tap
+from tests.tap_process import Run, RunTap, run_tap, settings_for
 from tools.paths import ROOT
 from tools.simulator.process import Simulator
 
@@ -208,14 +208,23 @@ FAILING_MAPS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("arguments", [[], ["--test"]])
+@pytest.mark.usefixtures("_signal_handlers")
 @pytest.mark.parametrize(("expressions", "words"), FAILING_MAPS.values(), ids=FAILING_MAPS.keys())
 def test_a_map_that_fails_on_a_record_is_a_wrong_setting(
-    run: RunTap, expressions: dict[str, str], words: str, arguments: list[str]
+    simulator: Simulator, expressions: dict[str, str], words: str
 ) -> None:
+    settings = settings_for(simulator, connector_identifiers=["U0001"], stream_maps={"connector_logs": expressions})
+    with pytest.raises(InputError, match=re.escape(words)) as caught:
+        TapConnectorLogs(config=settings).run()
+    assert str(caught.value).startswith("Wrong settings: stream_maps.connector_logs.")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--test"]])
+@pytest.mark.parametrize("kind", ["null", "what JSON can't hold"])
+def test_it_is_told_in_one_line_without_what_the_record_holds(run: RunTap, kind: str, arguments: list[str]) -> None:
+    expressions, words = FAILING_MAPS[kind]
     result = run(*arguments, stream_maps={"connector_logs": expressions}, connector_identifiers=["U0001"])
     assert result.exit_code == 64
-    assert result.complaint.partition("| Wrong settings: ")[2].startswith("stream_maps.connector_logs.")
     assert words in result.complaint
     assert [line for line in result.stderr.splitlines() if " INFO " not in line] == [result.complaint]
     assert "s3cret" not in result.stderr
