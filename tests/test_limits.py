@@ -57,7 +57,6 @@ def test_one_wait_that_the_api_asks_for_holds_all_requests(simulator: Simulator,
     assert "Rate limit exceeded" in lines[0]
 
 
-@pytest.mark.both_fronts
 def test_a_budget_of_requests_ends_a_run_in_good_order_and_the_next_goes_on(simulator: Simulator, run: RunTap) -> None:
     delivered: list[str] = []
     state: dict[str, Any] = {}
