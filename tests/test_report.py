@@ -226,7 +226,7 @@ def test_the_figures_above_are_those_of_all_logs_of_a_day(wide: Tab, report: Rep
 
     assert wide.texts(".tiles dd") == [
         "1 of 6 connectors",
-        f"{degraded} connectors",
+        f"{degraded} connector{'' if degraded == 1 else 's'}",
         f"{failures / len(recent):.1%} {failures} of {len(recent):,} requests",
         "0 connectors",
     ]

@@ -266,7 +266,7 @@ def test_thresholds_are_settings(tmp_path: Path) -> None:
 
     assert page.rows["connectors"][0][1] == "✕ Broken"
     assert page.first.startswith("✕ Stale")
-    assert "1 failures or more of one cause" in page.text
+    assert "1 or more failures of one cause" in page.text
 
 
 def test_a_team_whose_logs_are_late_is_told_of(tmp_path: Path) -> None:
@@ -339,8 +339,8 @@ def test_each_connector_that_is_left_out_is_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("logs", "names", "told"),
     [
-        ([], {"A": "Shop"}, "There are no logs yet, of any of 1 connectors."),
-        ([{"status": 500}, {"status": 200}], None, "None of the 2 logs of 1 connectors has a time"),
+        ([], {"A": "Shop"}, "There are no logs yet of 1 connector."),
+        ([{"status": 500}, {"status": 200}], None, "None of the 2 logs of 1 connector has a time"),
     ],
     ids=["no logs", "no times"],
 )

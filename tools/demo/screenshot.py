@@ -13,7 +13,7 @@ from tools.paths import ROOT
 _PAGE = ROOT / "output" / "demo" / "report.html"
 _PICTURES = {"report.png": "1", "report-dark.png": "0"}
 """The files in `docs/`, and what Chromium calls the colour scheme that each is taken in."""
-_SIZE = (1200, 800)
+_SIZE = (1200, 1100)
 
 
 def main() -> int:
