@@ -53,7 +53,8 @@ def test_the_commands_of_a_page_work(page: Path, tmp_path: Path, monkeypatch: py
     foreign = ("AIRFLOW_", "DAGSTER_", "MELTANO_", "REPORT_", "SOURCES__", "TAP_", "TARGET_", "VIRTUAL_ENV")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     with Simulator() as simulator, postgres() as port:
-        simulator.add_logs("C8R21", [{"id": "refused", "log_time": simulator.advance(0), "status": 401}])
+        refused = {"log_time": simulator.advance(0), "status": 401}
+        simulator.add_logs("C8R21", [refused | {"id": f"refused-{number}"} for number in range(3)])
         done = subprocess.run(
             ["bash", "-euxo", "pipefail", "-c", commands_of(page)],
             env=environment
