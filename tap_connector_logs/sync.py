@@ -17,7 +17,10 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
+
+from typing_extensions import override
 
 from tap_connector_logs.api.client import Client
 from tap_connector_logs.api.rate_limiter import BudgetSpentError
@@ -25,6 +28,7 @@ from tap_connector_logs.errors import ConnectorsFailedError, TapError
 from tap_connector_logs.instants import SECOND
 from tap_connector_logs.profile import Profile
 from tap_connector_logs.progress import shown
+from tap_connector_logs.reading.backlog import Backlog
 from tap_connector_logs.reading.connector import Bounds
 from tap_connector_logs.reading.findings import Failed, Finding, RunStats
 from tap_connector_logs.reading.interval_reader import Page
@@ -65,6 +69,33 @@ class Checkpoint:
 
 
 Event = Batch | Checkpoint | Waiting | Finding | Failed
+
+
+class _Backlogs(Mapping[str, Backlog]):
+    """The backlogs of many connectors, each in memory from when it is looked up until it is forgotten."""
+
+    def __init__(self, names: Sequence[str], load: Callable[[str], Backlog]) -> None:
+        self._names = names
+        self._load = load
+        self._loaded: dict[str, Backlog] = {}
+
+    @override
+    def __getitem__(self, name: str) -> Backlog:
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def forget(self, name: str) -> None:
+        """Let go of a backlog: the state has it."""
+        del self._loaded[name]
 
 
 class Sync:
@@ -184,7 +215,7 @@ class Sync:
     def _read_logs(self) -> Iterator[Event]:
         settings, bookmarks = self.settings, self._bookmarks
         names = bookmarks.in_turn(settings.team_id, (yield from self._connector_identifiers()))
-        backlogs = {name: bookmarks.load(settings.team_id, name) for name in names}
+        backlogs = _Backlogs(names, partial(bookmarks.load, settings.team_id))
         self.scheduler = scheduler = Scheduler(bounds(settings), backlogs)
         try:
             with shown(scheduler, self.client):
@@ -200,6 +231,8 @@ class Sync:
                         yield Batch(STREAM, records)
                         backlogs[name].commit(event.commit)
                         bookmarks.save(settings.team_id, name, backlogs[name])
+                        if event.is_last:
+                            backlogs.forget(name)
                         yield Checkpoint(STREAM, self.state)
         finally:
             bookmarks.arrange(settings.team_id, names, scheduler.begun)

@@ -278,6 +278,10 @@ def test_the_end_of_a_run_is_summed_up_in_a_line_and_as_an_object(simulator: Sim
         "connectors_out_of_order",
         "logs_without_time",
         "logs_without_id",
+        "lateness_seconds",
+        "api",
+        "api_changes",
+        "new_events",
     ]
 
 

@@ -38,12 +38,14 @@ class Page:
         entries: The entries to deliver, as the API sent them.
         moments: When each of them was, in UTC; None where it has no usable time.
         commit: What this page is to the connector's backlog, once its entries are written.
+        is_last: Whether nothing of the connector is left to read after it.
     """
 
     connector_identifier: str
     entries: Sequence[Entry]
     moments: Sequence[datetime | None]
     commit: Commit
+    is_last: bool
 
 
 class IntervalReader:
@@ -214,6 +216,7 @@ class IntervalReader:
             [*(each.entry for each in newer), *page.entries[sure.start : sure.stop], *(each.entry for each in older)],
             [*(each.moment for each in newer), *page.moments[sure.start : sure.stop], *(each.moment for each in older)],
             commit,
+            is_last=connector.open == 0 and self._skipped is None,
         )
 
     def _note(self, decision: PageDecision, stats: RunStats, limit: int) -> None:

@@ -9,7 +9,7 @@ No threads and no clock: whoever asks the API tells the scheduler each answer, i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tap_connector_logs.api.responses import Response
@@ -21,7 +21,7 @@ from tap_connector_logs.errors import (
     TapError,
     UnreadableResponseError,
 )
-from tap_connector_logs.reading.backlog import Backlog, Interval
+from tap_connector_logs.reading.backlog import Backlog
 from tap_connector_logs.reading.connector import Bounds, Connector
 from tap_connector_logs.reading.findings import Failed, Finding, Kind, RunStats
 from tap_connector_logs.reading.interval_reader import IntervalReader, Page
@@ -53,6 +53,7 @@ class Scheduler:
     """Reads many connectors.
 
     Attributes:
+        connectors: How many connectors there are.
         failures: Connectors that could not be read, and why.
         begun: Connectors of which an answer has come.
         stats: What has been met so far.
@@ -60,15 +61,18 @@ class Scheduler:
     """
 
     def __init__(self, bounds: Bounds, backlogs: Mapping[str, Backlog]) -> None:
-        """Plan the reading; `backlogs` are as the last run left them, by connector."""
+        """Plan the reading; `backlogs` are as the last run left them, by connector, and each is looked up once."""
         self.failures: dict[str, TapError] = {}
         self.begun: set[str] = set()
         self.stats = RunStats()
+        self.connectors = len(backlogs)
         self._bounds = bounds
-        self._connectors = {name: Connector(name, backlog) for name, backlog in backlogs.items()}
-        self._fresh = deque[IntervalReader]()
-        self._older = deque[IntervalReader]()
-        self._set_aside = deque[IntervalReader]()
+        self._backlogs = backlogs
+        self._done: set[str] = set()
+        # A connector that nothing has been asked of is its name alone: what is known of it takes much more.
+        self._fresh = deque[IntervalReader | str](backlogs)
+        self._older = deque[IntervalReader | str]()
+        self._set_aside = deque[IntervalReader | str]()
         self._refused: set[str] = set()
         self._is_asking_again = False
         self._under_way: list[IntervalReader] = []
@@ -76,28 +80,11 @@ class Scheduler:
         self._failing: set[tuple[str, type[TapError]]] = set()
         self._answers = 0
         self._waiting: dict[str, list[IntervalReader]] = {}
-        for name, backlog in backlogs.items():
-            readers = [
-                IntervalReader(self._connectors[name], interval, bounds, is_fresh=is_fresh)
-                for interval, is_fresh in self._open(name, backlog)
-            ]
-            self._fresh += [reader for reader in readers if reader.is_fresh]
-            # What is older tells more once it is known how new the logs are that the API shows.
-            older = [reader for reader in readers if not reader.is_fresh]
-            if len(older) < len(readers):
-                self._waiting[name] = older
-            else:
-                self._older += older
-
-    @property
-    def connectors(self) -> int:
-        """How many connectors there are."""
-        return len(self._connectors)
 
     @property
     def connectors_done(self) -> int:
-        """How many of them have nothing left to read, or can't be read."""
-        return sum(connector.open == 0 or name in self.failures for name, connector in self._connectors.items())
+        """How many connectors have nothing left to read, or can't be read."""
+        return len(self._done | self.failures.keys())
 
     @property
     def read_back_to(self) -> int | None:
@@ -139,6 +126,8 @@ class Scheduler:
             queue.append(reader)
         if (again := reader.again()) is not None:
             self._older.append(again)
+        if page.is_last:
+            self._done.add(request.connector_identifier)
         return page
 
     def fail(self, request: Request, error: TapError) -> None:
@@ -164,7 +153,7 @@ class Scheduler:
         is_news = request.answers_before == self._answers and not (is_refusal and self._is_asking_again)
         if is_news and isinstance(error, CredentialError | RateLimitError | ServerError):
             self._failing.add((name, type(error)))
-        if sum(kind is type(error) for _, kind in self._failing) >= min(_ENOUGH, len(self._connectors)):
+        if sum(kind is type(error) for _, kind in self._failing) >= min(_ENOUGH, self.connectors):
             raise error
         if is_refusal and not (name in self._refused and self._is_asking_again):
             if name not in self._refused:
@@ -181,16 +170,28 @@ class Scheduler:
         """Ask for nothing more: what is left is for the next run."""
         self.is_stopped = True
 
-    def _open(self, connector_identifier: str, backlog: Backlog) -> Iterator[tuple[Interval, bool]]:
-        """Yield the intervals of a connector that this run is to read, and whether each is the newest."""
-        bounds = self._bounds
+    def _open(self, name: str) -> IntervalReader | None:
+        """Begin to read a connector; return the reader of the time since the last run, if there is one."""
+        bounds, backlog = self._bounds, self._backlogs[name]
+        connector = Connector(name, backlog)
         fresh = backlog.open(lookback=bounds.lookback, start=bounds.start, end=bounds.end)
         if (repeated := backlog.may_repeat(fresh)) is not None:
-            self.stats.add(Finding(Kind.MAY_REPEAT, connector_identifier, repeated))
-        for interval in backlog.wanted:
-            yield interval, interval == fresh
+            self.stats.add(Finding(Kind.MAY_REPEAT, name, repeated))
+        readers = {
+            interval: IntervalReader(connector, interval, bounds, is_fresh=interval == fresh)
+            for interval in backlog.wanted
+        }
+        newest = None if fresh is None else readers.pop(fresh, None)
+        if newest is not None:
+            # What is older tells more once it is known how new the logs are that the API shows.
+            self._waiting[name] = list(readers.values())
+        elif readers:
+            self._older += readers.values()
+        else:
+            self._done.add(name)
+        return newest
 
-    def _queue(self, *, is_fresh: bool) -> deque[IntervalReader]:
+    def _queue(self, *, is_fresh: bool) -> deque[IntervalReader | str]:
         return self._fresh if is_fresh else self._older
 
     def _next_reader(self) -> IntervalReader | None:
@@ -198,7 +199,10 @@ class Scheduler:
             return None
         for queue in (self._fresh, self._older):
             while queue:
-                reader = queue.popleft()
+                first = queue.popleft()
+                reader = self._open(first) if isinstance(first, str) else first
+                if reader is None:
+                    continue
                 if reader.connector.identifier in self._refused and not self._is_asking_again:
                     self._set_aside.append(reader)
                 elif reader.connector.identifier not in self.failures:
