@@ -51,14 +51,14 @@ help:
 	@echo "make audit         look the locked packages up among known vulnerabilities"
 	@echo "make zizmor        look through the workflows for what an attacker could use"
 	@echo "make lock          lock the packages of pyproject.toml; with UPGRADE=--upgrade, their newest releases"
-	@echo "make install       install all that the demo and the tests need, and the Meltano plugins"
+	@echo "make install       install the tap, and Meltano with its plugins"
 	@echo "make clean         remove what these have installed and made; your .env, state and output stay"
 
 # With STATE_BACKEND=s3, gcs, azure or postgres, also what Meltano needs to keep its states there.
-install: .venv/.installed .meltano/.installed
+install: .venv/.tap .meltano/.installed
 	@test -z "$(STATE_BACKEND)" || .venv-meltano/bin/python -m pip install --quiet "meltano[$(STATE_BACKEND)]"
 
-demo: install
+demo: .venv/.installed install
 	@.venv/bin/python -m tools.demo
 
 report: install
@@ -101,7 +101,7 @@ test-dbt: install postgres
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m dbt
 
 # The browser is the system's; what drives it is large, and of no use but here.
-test-report: install
+test-report: .venv/.installed install
 	@.venv/bin/python -m tools.browser >/dev/null
 	@.venv/bin/$(INSTALL) requirements/browser.txt
 	.venv/bin/python -m pytest -m browser
@@ -145,6 +145,8 @@ lock: .venv/.installed
 	@.venv/bin/$(INSTALL) requirements/lock.txt
 	$(COMPILE) --group dev --extra verify --output-file requirements/dev.txt pyproject.toml
 	$(COMPILE) --constraint requirements/dev.txt --output-file requirements/tap.txt pyproject.toml
+	$(COMPILE) --extra verify --group build --constraint requirements/dev.txt --output-file requirements/user.txt \
+		pyproject.toml
 	$(COMPILE) --group build --constraint requirements/dev.txt --output-file requirements/build.txt
 	$(COMPILE) --group dlt --output-file requirements/dlt.txt pyproject.toml
 	$(COMPILE) --group dagster --output-file requirements/dagster.txt pyproject.toml
@@ -171,17 +173,23 @@ clean:
 	rm -rf dist .venv .venv-* .meltano/.installed .meltano/extractors .meltano/loaders .meltano/utilities .meltano/run output/demo
 	rm -rf .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/_build health/dbt/logs health/dbt/target
 
-.venv/.installed: requirements/dev.txt requirements/pip.txt pyproject.toml
-	@echo "Installing the tap and its tools into .venv ..."
+.venv/.tap: requirements/user.txt requirements/pip.txt pyproject.toml
+	@echo "Installing the tap into .venv ..."
 	@test -n "$(PYTHON)" || { echo "Found no Python 3.11, 3.12 or 3.13 with ensurepip: set PYTHON to one." >&2; exit 1; }
 	@"$(PYTHON)" -m venv .venv
 	@.venv/bin/$(INSTALL) requirements/pip.txt
-	@.venv/bin/$(INSTALL) requirements/dev.txt
+	@.venv/bin/$(INSTALL) requirements/user.txt
 	@.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# What work on the tap needs besides.
+.venv/.installed: .venv/.tap requirements/dev.txt
+	@echo "Installing tools and tests into .venv ..."
+	@.venv/bin/$(INSTALL) requirements/dev.txt
+	@touch $@
+
 # What would hold back the tap's own packages, or is of no use to it, has an environment of its own.
-.venv-%/.installed: requirements/%.txt requirements/pip.txt | .venv/.installed
+.venv-%/.installed: requirements/%.txt requirements/pip.txt | .venv/.tap
 	@echo "Installing $* into .venv-$* ..."
 	@.venv/bin/python -m venv .venv-$*
 	@.venv-$*/bin/$(INSTALL) requirements/pip.txt

@@ -34,6 +34,7 @@ LISTS = {
     "pyairbyte": GROUPS["pyairbyte"],
     "report": GROUPS["report"],
     "tap": TAP,
+    "user": [*TAP, *VERIFY, *GROUPS["build"]],
 }
 
 
