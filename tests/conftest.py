@@ -46,8 +46,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (places.get(item.path.name, len(places)), -tests[item.path], item.path))
     for item in items:
-        if item.path.name in UNMEASURED or not item.path.is_relative_to(ROOT / "tests"):
+        is_of_tap = item.path.name not in UNMEASURED and item.path.is_relative_to(ROOT / "tests")
+        if not is_of_tap or (item.get_closest_marker("in_process") and _runs_process(item)):
             item.add_marker("unmeasured")
+
+
+def _runs_process(item: pytest.Item) -> bool:
+    """Tell whether a test is for a front that is a process."""
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and any(value in tuple(FRONTS) for value in callspec.params.values())
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.tap_process import RunTap, held
+from tests.tap_process import FRONTS, LIBRARY, RunTap, held
 from tools.simulator.process import Simulator
 
 pytestmark = pytest.mark.in_process
@@ -103,7 +103,7 @@ def test_connectors_that_can_not_be_read_do_not_keep_the_others_from_their_turn(
     assert read == set(names[4:])
 
 
-@pytest.mark.both_fronts
+@pytest.mark.parametrize("front_to_run", [LIBRARY, *FRONTS], indirect=True)
 def test_a_budget_that_the_list_of_connectors_uses_up_is_no_failure(simulator: Simulator, run: RunTap) -> None:
     simulator.switch(faults={"http_503": 1.0}, fault_paths="connectors", fault_limit=2)
     result = run(max_requests=2)

@@ -33,6 +33,7 @@ def test_the_search_finds_a_credential_in_every_form() -> None:
             assert_tells_no_secret(f"<{text}>", {"api_key": CANARY})
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("name", ["api_key", "bearer_token"])
 def test_a_run_at_the_level_debug_tells_all_but_the_credential(simulator: Simulator, tmp_path: Path, name: str) -> None:
     settings = settings_for(simulator, page_size=100)
@@ -45,11 +46,13 @@ def test_a_run_at_the_level_debug_tells_all_but_the_credential(simulator: Simula
     assert not [request for request in seen if "c4nary" in f"{request['path']}{request['query']}"]
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("arguments", [["--about"], ["--about", "--format=json"], ["--discover"], ["--test"]])
 def test_no_other_mode_tells_it_either(simulator: Simulator, tmp_path: Path, arguments: list[str]) -> None:
     assert run_tap(tmp_path, settings_for(simulator), *arguments, environment=DEBUG).exit_code == 0
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -72,6 +75,7 @@ def test_wrong_settings_are_not_repeated_in_any_form(tmp_path: Path, wrong: dict
     assert_tells_no_secret(run.stdout + run.stderr, {"api_key": CANARY})
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -105,6 +109,7 @@ def test_neither_do_the_environment_and_its_file(tmp_path: Path) -> None:
     assert "c4nary" not in run.stdout + run.stderr
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 404, 429, 500])
 def test_a_server_that_sends_the_credential_back_does_not_get_it_into_the_log(tmp_path: Path, status: int) -> None:
     def echo(connection: Any) -> None:
@@ -131,6 +136,7 @@ ECHOES = {
 }
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("place", ECHOES)
 def test_nor_does_one_that_breaks_http_or_quotes_it(tmp_path: Path, place: str) -> None:
     forms = {
