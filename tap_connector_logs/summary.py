@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from tap_connector_logs.instants import SECOND
@@ -40,15 +41,29 @@ def summarize(sync: Sync) -> dict[str, Any]:
     }
 
 
+def sentence(summary: Mapping[str, Any]) -> str:
+    """Return the numbers of a summary that everyone should see, in words: what may be missing only where it is."""
+    logs, connectors = _counted(summary["logs"], "log"), _counted(summary["connectors"], "connector")
+    requests, retries = _counted(summary["requests"], "request"), summary["retries"]
+    text = (
+        f"Read {logs} of {connectors} with {requests}, {retries} of them retries, in {summary['seconds']:.1f} s, "
+        f"{summary['seconds_waited']:.1f} s of it spent waiting."
+    )
+    if summary["holes"]:
+        text += f" Possible holes: {summary['holes']}."
+    if summary["bursts"]:
+        text += f" Instants with more logs than the API shows: {summary['bursts']}."
+    return text
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def tell(sync: Sync) -> dict[str, Any]:
     """Write what a run has done to the log, and return it as `summarize` does."""
     summary = summarize(sync)
-    logger.info(
-        "Read %(logs)d logs of %(connectors)d connectors with %(requests)d requests, %(retries)d of them made again, "
-        "in %(seconds).1f s, %(seconds_waited).1f s of them waiting; %(seams_checked)d seams checked, %(holes)d holes, "
-        "%(bursts)d bursts.",
-        summary,
-    )
+    logger.info("%s", sentence(summary))
     if sync.scheduler is not None and sync.scheduler.is_stopped:
         logger.info(
             "max_requests is used up, with %(connectors_done)d of %(connectors)d connectors done. The next run goes "

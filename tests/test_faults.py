@@ -92,7 +92,7 @@ def test_a_fault_that_passes_is_got_over(run_against: RunAgainst, fault: str) ->
         run = run_against(server, request_timeout_seconds=0.4 if met.hangs else 20)
     assert (run.exit_code, run.ids) == (0, IDS)
     assert len([line for line in run.stderr.splitlines() if "Trying again in" in line]) == 2
-    assert f"with {len(server.requests)} requests, 2 of them made again" in run.stderr
+    assert f"with {len(server.requests)} requests, 2 of them retries" in run.stderr
 
 
 @with_each_fault

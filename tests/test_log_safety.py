@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from singer_sdk.logging import StructuredFormatter
 
 from tap_connector_logs.log_safety import LineFormatter, _length_shared, _Secrets, install, register_secret, sanitize
+from tap_connector_logs.summary import sentence
 from tests.raw_server import RawServer, answer
 from tests.tap_process import Run, RunTap, run_tap
 from tools.simulator.process import Simulator
@@ -251,13 +252,22 @@ def summary_of(run: Run) -> dict[str, object]:
     return value
 
 
+def test_the_line_that_sums_a_run_up_counts_as_people_do_and_tells_what_may_be_missing() -> None:
+    one = {"logs": 1, "connectors": 1, "requests": 1, "retries": 0, "seconds": 1.04, "seconds_waited": 0.0}
+    line = "Read 1 log of 1 connector with 1 request, 0 of them retries, in 1.0 s, 0.0 s of it spent waiting."
+    assert sentence({**one, "holes": 0, "bursts": 0}) == line
+    assert sentence({**one, "holes": 2, "bursts": 3}) == (
+        f"{line} Possible holes: 2. Instants with more logs than the API shows: 3."
+    )
+
+
 def test_the_end_of_a_run_is_summed_up_in_a_line_and_as_an_object(simulator: Simulator, run: RunTap) -> None:
     result = run()
     requests = simulator.requests()["total"]
     (line,) = [line for line in result.stderr.splitlines() if " Read " in line]
     assert re.search(
-        rf"Read 2400 logs of 2 connectors with {requests} requests, 0 of them made again, in \d+\.\d s, "
-        r"0\.0 s of them waiting; \d+ seams checked, 0 holes, 0 bursts\.",
+        rf"Read 2400 logs of 2 connectors with {requests} requests, 0 of them retries, in \d+\.\d s, "
+        r"0\.0 s of it spent waiting\.$",
         line,
     )
     summary = summary_of(result)
