@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
 import signal
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -74,3 +76,31 @@ def test_each_example_of_json_is_json() -> None:
     for page in PAGES:
         for example in re.findall(r"```json\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
             json.loads(example)
+
+
+def test_each_message_of_the_troubleshooting_page_is_in_the_code() -> None:
+    page = (DOCS / "how-to" / "troubleshooting.md").read_text(encoding="utf-8")
+    messages = [
+        message for cell in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for message in re.findall(r"`(.*?)`", cell)
+    ]
+    known = "\n".join(words_of_the_code())
+    assert len(messages) > 50
+    for message in messages:
+        fixed = [part.strip() for part in message.split("…") if part.strip()]
+        assert max(map(len, fixed)) >= len("is missing"), message
+        assert [part for part in fixed if part not in known] == [], message
+
+
+def words_of_the_code() -> Iterator[str]:
+    """Yield all that the tap, its commands and the report may say, with a mark in the place of what varies."""
+    for folder in (ROOT / "tap_connector_logs", ROOT / "health" / "report"):
+        for path in folder.rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.JoinedStr):
+                    parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
+                    yield "".join(map(str, parts))
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield re.sub(r"%(\(\w+\))?[\d.]*\w|{\w+}", "…", node.value)
+    for status in (401, 403):
+        for kind in (errors.CredentialError, errors.BlockedError):
+            yield str(kind("…", status=status))
