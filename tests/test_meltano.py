@@ -214,13 +214,17 @@ def test_the_report_is_made_whatever_came_of_the_load(tmp_path: Path, simulator:
     with pytest.raises(MeltanoError, match="load-and-report has failed"):
         project.run("load-and-report")
 
-    assert "Connector 2" in report.read_text(encoding="utf-8")
+    page = report.read_text(encoding="utf-8")
+    assert "Connector 2" in page
+    assert "Not read" in page
     report.unlink()
 
     simulator.reset_switches()
     project.run("load-and-report")
 
-    assert "Connector 1" in report.read_text(encoding="utf-8")
+    page = report.read_text(encoding="utf-8")
+    assert "Connector 1" in page
+    assert "Not read" not in page
     assert rows_of_duckdb(project) == rows_of_simulator(simulator)
 
 
