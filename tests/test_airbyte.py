@@ -210,8 +210,9 @@ def test_a_run_delivers_all_and_tells_how_far_it_is(simulator: Simulator, read_a
         assert isinstance(record["emitted_at"], int)
     for trace in run.of_type("TRACE"):
         assert before - 1 <= trace["emitted_at"] <= time.time() * 1000
-    (line,) = run.log()
+    line, seen = run.log()
     assert re.fullmatch(r"Read 2400 logs of 2 connectors with \d+ requests, .*", line)
+    assert seen.startswith("The API as seen so far: ")
 
 
 def test_the_messages_of_a_stream_come_in_their_order(read_all: ReadAll) -> None:
