@@ -104,3 +104,13 @@ def words_of_the_code() -> Iterator[str]:
     for status in (401, 403):
         for kind in (errors.CredentialError, errors.BlockedError):
             yield str(kind("…", status=status))
+
+
+def test_contributors_are_told_of_each_module() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = page.partition("## Where things are")[2].partition("\n\nImports")[0]
+    named = re.findall(r"^\| `([\w/]+)` \|", table, re.MULTILINE)
+    package = ROOT / "tap_connector_logs"
+    modules = {str(path.relative_to(package).with_suffix("")) for path in package.rglob("[!_]*.py")}
+    assert sorted(named) == sorted({*modules, "dlt/"})  # which is one file
+    assert max(map(len, page.splitlines())) <= 120
