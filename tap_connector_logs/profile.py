@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from math import ceil
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -22,6 +22,7 @@ _MAX_NAME_LENGTH = 100
 _MAX_FORMS = 5
 _SHARE_OF_LOOKBACK = 0.8
 _MINUTE_SECONDS = 60
+_MAX_LATENESS = 1e12
 
 Unit = Literal["seconds", "milliseconds", "microseconds"]
 
@@ -34,10 +35,10 @@ class Profile(msgspec.Struct, omit_defaults=True):
     Attributes:
         before: Whether logs at `before` itself come along.
         before_precision: What the API cuts `before` to.
-        log_time_forms: How `log_time` is written, each digit as 0.
+        log_time_forms: How `log_time` is written, each digit as 0, without fractions of a second.
         log_time_precision: The finest unit of time in it.
         largest_page: Most logs in an answer.
-        pages: Whether an answer with older logs behind it has as many as were asked for.
+        pages: "short" once an answer with older logs behind it had fewer than were asked for; else "full".
         order: Whether logs come in the order of their `log_time`.
         requests_per_hour: What the API says that a key may make.
         oldest_log_days: Age in days of the oldest log shown: logs are kept for at least as long.
@@ -59,7 +60,7 @@ class Profile(msgspec.Struct, omit_defaults=True):
     unknown_fields: set[str] = msgspec.field(default_factory=set)
     misfits: set[str] = msgspec.field(default_factory=set)
     events: set[str] = msgspec.field(default_factory=set)
-    lateness: dict[str, float] = msgspec.field(default_factory=dict)
+    lateness: dict[str, Annotated[float, msgspec.Meta(ge=0, le=_MAX_LATENESS)]] = msgspec.field(default_factory=dict)
 
     @property
     def max_lateness(self) -> float:
@@ -74,7 +75,8 @@ class Profile(msgspec.Struct, omit_defaults=True):
             instants: All of them.
         """
         if isinstance(text, str) and len(self.log_time_forms) < _MAX_FORMS:
-            self.log_time_forms.add(re.sub("[0-9]", "0", text[:_MAX_NAME_LENGTH]))
+            form = re.sub("[.,][0-9]+", "", text[:_MAX_NAME_LENGTH])  # of which some leave zeros at the end out
+            self.log_time_forms.add(re.sub("[0-9]", "0", form))
         if self.log_time_precision != "microseconds":
             fitting = (name for name, unit in _UNITS.items() if not any(instant % unit for instant in instants))
             self.log_time_precision = _finer(self.log_time_precision, next(fitting))
@@ -125,7 +127,7 @@ class Profile(msgspec.Struct, omit_defaults=True):
             log_time_forms=set(sorted(self.log_time_forms | seen.log_time_forms)[:_MAX_FORMS]),
             log_time_precision=_finer(self.log_time_precision, seen.log_time_precision),
             largest_page=max(self.largest_page, seen.largest_page),
-            pages=seen.pages or self.pages,
+            pages=self.pages if self.pages == "short" else seen.pages or self.pages,
             order=seen.order or self.order,
             requests_per_hour=seen.requests_per_hour or self.requests_per_hour,
             oldest_log_days=max(self.oldest_log_days, seen.oldest_log_days),
@@ -154,7 +156,7 @@ class Profile(msgspec.Struct, omit_defaults=True):
             ("`before` is {}", self.before, seen.before),
             ("`before` is cut to {}", self.before_precision, seen.before_precision),
             ("log_time is exact to {}", self.log_time_precision, finer),
-            ("pages are {}", self.pages, seen.pages),
+            ("pages are {}", self.pages, None if self.pages == "short" else seen.pages),
             ("logs come {}", self.order, seen.order),
             ("a key may make {} requests an hour", self.requests_per_hour, seen.requests_per_hour),
         ]
@@ -165,7 +167,11 @@ class Profile(msgspec.Struct, omit_defaults=True):
         ]
         return [
             *(f"{words.format(now)}, no longer {was}" for words, was, now in values if was and now and was != now),
-            *(words.format(_in_words(now - was)) for words, was, now in names if now - was),
+            *(
+                words.format(_in_words(now - was))
+                for words, was, now in names
+                if now - was and self.largest_page and len(was) < MAX_NAMES
+            ),
         ]
 
     def new_events(self, seen: Profile) -> list[str]:

@@ -92,8 +92,8 @@ def _tell_of_api(sync: Sync) -> None:
     needed = sync.profile.needed_lookback(lookback)
     if needed is not None and sync.scheduler is not None and sync.scheduler.stats.lateness:
         logger.warning(
-            "Logs come late: one was %g s behind a newer one that an earlier run had delivered. What is behind by more "
-            "than lookback_seconds (%d) is missed: set it to %d.",
+            "Logs come late: one was new, or completed, %g s behind one that an earlier run had delivered. What is "
+            "behind by more than lookback_seconds (%d) is missed: set it to %d.",
             sync.profile.max_lateness,
             lookback,
             needed,

@@ -45,6 +45,13 @@ def test_a_page_that_reaches_below_what_is_wanted_needs_no_other() -> None:
     assert expected_logs([newest], 950 * SECOND) == 50
 
 
+def test_what_happens_just_now_is_not_taken_for_what_is_usual() -> None:
+    usual = [number * 432 * SECOND for number in range(14 * 200)]
+    now = [usual[-1] + 100 * SECOND + number * SECOND for number in range(1_500)]
+    history = sorted(usual + now, reverse=True)
+    assert expected_logs(samples_of(history, 0, 1_000), 0) == pytest.approx(len(history), rel=0.3)
+
+
 def test_logs_of_one_instant_are_no_pace() -> None:
     assert expected_logs([Sample(5, [5, 5, 5], is_full=True)], 5) == 3
 

@@ -7,19 +7,26 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from typing_extensions import override
 
+from tap_connector_logs.api.responses import Response
 from tap_connector_logs.commands.plan import Plan, make_plan
-from tap_connector_logs.commands.survey import MAX_REQUESTS, ConnectorPlan
+from tap_connector_logs.commands.survey import MAX_REQUESTS, MAX_REQUESTS_OF_SEARCH, ConnectorPlan, Survey
 from tap_connector_logs.errors import RateLimitError
 from tap_connector_logs.instants import SECOND, parse_instant
 from tap_connector_logs.profile import Profile
 from tap_connector_logs.settings import CONFIG_SCHEMA, Settings, parse_settings
+from tests.model import ModelApi, history
 from tests.tap_process import Run, run_tap, settings_for
 from tools.simulator.process import Simulator
+
+if TYPE_CHECKING:
+    from tap_connector_logs.api.client import Client
 
 CONNECTORS = 40
 
@@ -124,6 +131,21 @@ def test_a_wait_that_is_too_long_ends_the_plan(uneven: Simulator) -> None:
         uneven.reset_switches()
 
 
+def test_an_api_that_ignores_before_ends_the_search() -> None:
+    class Deaf(ModelApi):
+        @override
+        def list_logs(self, connector_identifier: str, *, limit: int, before: int | None) -> Response:
+            return super().list_logs(connector_identifier, limit=limit, before=None)
+
+    api = Deaf({"A": history(100)})
+    settings = parse_settings({"api_key": "key", "team_id": 1, "page_size": 10}, CONFIG_SCHEMA)
+    with ThreadPoolExecutor(1) as threads:
+        survey = Survey(cast("Client", api), settings, threads)
+        survey.look_at_newest(["A"])
+        assert survey.search_oldest() == pytest.approx(9 / 86_400)
+    assert api.requests == 1 + MAX_REQUESTS_OF_SEARCH
+
+
 def plan_of(requests: int, *, connectors: int = 10, limit: int | None = None, **settings: Any) -> Plan:
     config = {"api_key": "key", "team_id": 1, **settings}
     each = ConnectorPlan("A", SECOND, 10, requests * 1_000 // connectors, requests // connectors)
@@ -165,10 +187,10 @@ def test_a_lookback_is_told_where_logs_come_too_late_for_the_present_one() -> No
     ("requests", "words"), [(10, "2 seconds"), (990, "100 seconds"), (1_500, "3 minutes"), (90_000, "3 hours")]
 )
 def test_times_are_told_in_the_unit_that_fits(requests: int, words: str) -> None:
-    assert f"takes about {words}," in plan_of(requests).as_text()
+    assert f", in about {words}." in plan_of(requests).as_text()
 
 
-@pytest.mark.parametrize(("limit", "words"), [(5_000, "takes 20% of the 5,000"), (500, "takes 2.0 times of the 500")])
+@pytest.mark.parametrize(("limit", "words"), [(5_000, "takes 20% of the 5,000"), (500, "takes 2.0 times the 500")])
 def test_the_hours_budget_is_told(limit: int, words: str) -> None:
     assert words in plan_of(1_000, limit=limit).as_text()
 

@@ -36,7 +36,8 @@ def simulator() -> Iterator[Simulator]:
 @pytest.mark.parametrize("inclusive", [False, True])
 @pytest.mark.parametrize("precision", [MICROSECOND, MILLISECOND, SECOND])
 def test_a_run_sees_whether_before_is_inclusive(precision: int, *, inclusive: bool) -> None:
-    api = ModelApi({"A": history(100)}, Server(inclusive=inclusive, precision=precision))
+    logs = [*history(100), *history(1, first=FIRST + 100 * SECOND + 1, name="exact")]
+    api = ModelApi({"A": logs}, Server(inclusive=inclusive, precision=precision))
     profile = Target().run(api, tap_settings(page_size=10)).stats.profile
     assert profile.before == ("inclusive" if inclusive else "exclusive")
 
@@ -85,7 +86,7 @@ def test_logs_around_before_tell_how_it_is_read(before: int, shown: list[int], m
 def test_a_page_tells_of_its_size_its_order_its_age_and_how_its_times_are_written() -> None:
     profile = observed([0, S, 2 * S], 2 * S, [0])
     assert profile.as_json() == {
-        "log_time_forms": ["0000-00-00T00:00:00.000000Z"],
+        "log_time_forms": ["0000-00-00T00:00:00Z"],
         "log_time_precision": "seconds",
         "largest_page": 3,
         "order": "newest first",
@@ -112,10 +113,12 @@ def test_the_names_that_a_profile_keeps_are_bounded() -> None:
     profile = Profile()
     profile.look_at_records({"event": f"event {number:03}", "extra": None} for number in range(MAX_NAMES + 10))
     assert len(profile.events) == MAX_NAMES
+    many = Profile(largest_page=1, unknown_fields={f"field {number}" for number in range(MAX_NAMES)})
+    assert many.changes(Profile(unknown_fields={"another"})) == []
     assert profile.new_events(Profile(events={"another"})) == []
     assert len(Profile().merged(Profile(log_time_forms=set("abcdefgh"))).log_time_forms) == 5
     for number in range(10):
-        profile.look_at_times(str(number) + "x" * number, [])
+        profile.look_at_times(f"{number}.5{'x' * number}", [])
     assert len(profile.log_time_forms) == 5
 
 
@@ -139,7 +142,9 @@ def test_what_is_seen_is_kept_from_run_to_run() -> None:
     assert Bookmarks({"profile": json.loads(json.dumps(merged.as_json()))}).profile == merged
 
 
-@pytest.mark.parametrize("profile", [[], "x", {"before": "sometimes"}, {"largest_page": "many"}])
+@pytest.mark.parametrize(
+    "profile", [[], "x", {"before": "sometimes"}, {"largest_page": "many"}, {"lateness": {"2026-11-26": 1e308}}]
+)
 def test_a_profile_that_is_not_in_order_is_refused(profile: object) -> None:
     with pytest.raises(InputError, match="profile of the API is not in order"):
         Bookmarks({"profile": profile})
@@ -158,6 +163,7 @@ def test_what_is_seen_for_the_first_time_is_no_change() -> None:
 
 def test_changes_are_told_in_words() -> None:
     known = Profile(
+        largest_page=1000,
         before="exclusive",
         log_time_forms={"0000-00-00"},
         log_time_precision="seconds",
@@ -189,6 +195,8 @@ def test_changes_are_told_in_words() -> None:
         "there are values that don't fit their column: status",
     ]
     assert seen.changes(Profile(log_time_precision="seconds")) == []  # of few logs, by chance
+    assert seen.changes(Profile(pages="full")) == []  # of a smaller page_size, perhaps
+    assert Profile(requests_per_hour=5000).changes(seen) == ["a key may make 100 requests an hour, no longer 5000"]
     assert known.new_events(seen) == ["c"]
 
 
@@ -244,7 +252,7 @@ def test_an_api_that_changes_is_told_in_one_line_and_once(simulator: Simulator, 
     simulator.add_logs("U0001", [{"id": "new", "log_time": "2026-01-31T13:00:00Z", "event": "unheard.of", "region": 1}])
     second = run(state=first.state)
     (line,) = lines_with(second.stderr, "The API has changed: ")
-    assert "log_time is written as 0000-00-00 00:00:00.000000" in line
+    assert "log_time is written as 0000-00-00 00:00:00" in line
     assert "there are fields without a column: region" in line
     assert lines_with(second.stderr, "Events never seen before: unheard.of.")
     assert "a key may make 5000 requests an hour" in lines_with(second.stderr, "The API as seen so far: ")[0]
@@ -271,7 +279,7 @@ SECONDS = {"log_time_form": "seconds"}
             "logs come out of order, no longer newest first",
         ),
         (SECONDS, {"log_time_form": "z"}, {}, "log_time is exact to microseconds, no longer seconds"),
-        ({}, {"log_time_form": "nanos"}, {}, "log_time is written as 0000-00-00T00:00:00.000000000Z"),
+        ({}, {"log_time_form": "offset"}, {}, "log_time is written as 0000-00-00T00:00:00+00:00"),
         ({}, {"requests_per_window": 4000}, {}, "a key may make 4000 requests an hour, no longer 5000"),
         ({}, {}, {"region": "eu"}, "there are fields without a column: region"),
         ({}, {}, {"status": "soon"}, "there are values that don't fit their column: status"),
@@ -290,7 +298,7 @@ def test_each_change_is_told(change: Change, run: RunTap, simulator: Simulator) 
 
 
 def test_another_reading_of_before_is_told(tmp_path: Path) -> None:
-    with Simulator(fleet="uniform", logs=1200, history_days=0.01, switches=SECONDS) as simulator:
+    with Simulator(fleet="uniform", logs=1200, history_days=0.01, switches={"log_time_form": "tenths"}) as simulator:
         first = run_tap(tmp_path, settings_for(simulator, page_size=100))
         assert "`before` is exclusive" in lines_with(first.stderr, "The API as seen so far: ")[0]
         simulator.switch(before="inclusive")

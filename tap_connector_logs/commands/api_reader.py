@@ -60,7 +60,7 @@ def read_logs(api: Api, connector_identifier: str, *, since: int, until: int, li
     known: set[bytes] = set()
     page_above: set[bytes] = set()
     questions: list[int | None] = [None if until == END else _at_most(ceil_to(until, SECOND) + 2 * SECOND)]
-    is_full = False
+    is_full, most = False, 0
     while questions and lowest >= since:
         before = questions.pop(0)
         for _ in range(2):  # an answer may leave out logs, once
@@ -77,6 +77,9 @@ def read_logs(api: Api, connector_identifier: str, *, since: int, until: int, li
         if leads_to < lowest:
             lowest, questions = leads_to, _questions(leads_to)
             known, page_above = page_above | page.keys(), set(page)
+        elif len(entries) < most:  # that was all: one look further down will do
+            questions = questions[-1:]
+        most = max(most, len(entries))
     if lowest >= since and is_full:
         raise UnreadableResponseError(
             f"The logs of connector {connector_identifier} can't be read to their end: the API answers with a full "

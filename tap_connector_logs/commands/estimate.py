@@ -12,6 +12,10 @@ from tap_connector_logs.instants import DAY
 SAMPLES = 2
 """Pages besides the newest one from which the pace of a long history is told."""
 
+_MAX_TIMES_FASTER = 8
+"""Than other pages, for the newest one to tell of the usual pace: by day there may well be four times as much as by
+night."""
+
 _REQUESTS_TO_PROVE = 2
 """Requests by which the beginning of a history is proven."""
 
@@ -80,6 +84,9 @@ def expected_logs(samples: Sequence[Sample], since: int) -> int:
             break
     else:
         gaps += max(0, until - since)
+    newest, *others = paces or [0.0]
+    if others and newest > _MAX_TIMES_FASTER * max(others):
+        paces = others  # what happens just now is not what is usual
     return seen + round(gaps * fmean(paces)) if paces else seen
 
 

@@ -150,14 +150,16 @@ class Plan:
         lines = [
             table(("connector", "newest log", "logs a day", "logs", "requests"), [*rows, total]),
             "",
-            f"The first run takes about {_in_words(self.seconds)}, with {self.requests:,} requests.",
-            f"Each later run makes at least {self.requests_later:,}.",
+            f"Requests of the first run: {self.requests:,}, in about {_in_words(self.seconds)}.",
+            f"Requests of each later run, at least: {self.requests_later:,}.",
         ]
         if self.hours_of_budget is not None:
-            share = f"{self.hours_of_budget:.0%}" if self.hours_of_budget < 1 else f"{self.hours_of_budget:.1f} times"
-            lines.append(f"The first run takes {share} of the {self.profile.requests_per_hour:,} requests of an hour.")
+            share = (
+                f"{self.hours_of_budget:.0%} of" if self.hours_of_budget < 1 else f"{self.hours_of_budget:.1f} times"
+            )
+            lines.append(f"The first run takes {share} the {self.profile.requests_per_hour:,} requests of an hour.")
         if self.retention_days is not None:
-            lines.append(f"The API seems to keep logs for {self.retention_days:.0f} days.")
+            lines.append(f"The oldest log found is {self.retention_days:.0f} days older than the newest.")
         lines.append(f"Settings that would fit: {', '.join(f'{name} {value}' for name, value in fitting.items())}.")
         if line := str(self.profile):
             lines.append(f"The API as seen so far: {line}.")

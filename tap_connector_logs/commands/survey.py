@@ -24,7 +24,9 @@ MAX_SEARCHED = 5
 MAX_REQUESTS = 3
 """Requests for each connector."""
 
-_MAX_REQUESTS_OF_SEARCH = 20
+MAX_REQUESTS_OF_SEARCH = 20
+"""Requests for the oldest log of a connector."""
+
 _SHARE_OF_AGE = 20
 """As exactly is the oldest log searched for."""
 
@@ -67,6 +69,7 @@ class Survey:
         self._latest = FIRST
         self._page_size = settings.page_size
         self._newest: dict[str, PageView] = {}
+        self._observers: dict[str, Observer] = {}
         self._samples: dict[str, list[Sample]] = {}
         self._since: dict[str, int] = {}
         self._asked = Counter[str]()
@@ -78,7 +81,8 @@ class Survey:
             name: answer for name, _, answer in self._ask([(name, end if end < END else None) for name in names])
         }
         for name, answer in answers.items():
-            self._newest[name] = self._look_at(name, answer, Observer())
+            self._observers[name] = Observer()
+            self._newest[name] = self._look_at(name, answer, self._observers[name])
             self._since[name] = self._settings.start
             self._latest = max(self._latest, self._newest[name].newest)
         self._learn_page_size()
@@ -111,7 +115,7 @@ class Survey:
         questions: list[_Question] = []
         for name, (newest,) in self._samples.items():
             times = sample_times(newest, self._since[name])
-            questions += [(name, before) for before in times[: max(0, MAX_REQUESTS - self._asked[name])]]
+            questions += [(name, before) for before in times[: max(1, MAX_REQUESTS - self._asked[name])]]
         for name, before, answer in self._ask(questions):
             page = self._look_at(name, answer, Observer())
             self._samples[name].append(self._sample(page, answer, until=before))
@@ -143,14 +147,14 @@ class Survey:
             return
         page = self._newest[name]
         for _, _, answer in self._ask([(name, page.oldest)]):
-            older = self._look_at(name, answer, Observer())
+            older = self._look_at(name, answer, self._observers[name])
             if older.oldest < page.oldest:
                 self._page_size = len(page)
 
     def _oldest(self, name: str) -> int:
         """Return the oldest instant of a connector, as far as some requests tell."""
         oldest, nothing_before = self._samples[name][0].since, None
-        for _ in range(_MAX_REQUESTS_OF_SEARCH):
+        for _ in range(MAX_REQUESTS_OF_SEARCH):
             age = self._latest - oldest
             if nothing_before is None:
                 before = oldest - max(age, DAY)

@@ -58,8 +58,10 @@ class Observer:
         """Compare what was asked with the newest log of the answer, and with what has been shown already."""
         if newest >= before:
             profile.before = "inclusive"
-        elif self._is_shown and newest == self._below > self._cut_of(before):
-            profile.before = "exclusive"
+        elif (
+            self._is_shown and newest == self._below > self._cut_of(before) and profile.log_time_precision != "seconds"
+        ):
+            profile.before = "exclusive"  # times cut to seconds don't tell that a log is at `before`
         profile.before_precision = self._precision(newest, before) or profile.before_precision
 
     @staticmethod
