@@ -40,11 +40,11 @@ class ExitCode(IntEnum):
         "read the log",
     )
     WRONG_INPUT = 64, "wrong settings, state, catalog or command line", "change what the last line says"
-    UNREADABLE_ANSWERS = 65, "answers that can't be understood", "try later; if it goes on, the API has changed"
+    UNREADABLE_ANSWERS = 65, "answers that can't be understood", "try later; if it persists, the API has changed"
     UNREACHABLE = (
         69,
         "the API can't be reached or fails, or something before it refuses, after all retries",
-        "try later; if it goes on, do what the last line says",
+        "try later; if it persists, do what the last line says",
     )
     RATE_LIMITED = (
         75,

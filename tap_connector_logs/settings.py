@@ -53,7 +53,7 @@ CONFIG_SCHEMA: dict[str, Any] = {
         "bearer_token": {
             "type": ["string", "null"],
             "title": "Bearer token",
-            "description": "OAuth access token, in the place of an API key.",
+            "description": "OAuth access token, instead of an API key.",
             "secret": True,
             "writeOnly": True,
         },
@@ -62,7 +62,7 @@ CONFIG_SCHEMA: dict[str, Any] = {
             "minimum": 1,
             "maximum": INT64_MAX,
             "title": "Team ID",
-            "description": "Number of the team that owns the connectors.",
+            "description": "ID of the team that owns the connectors.",
             "examples": [936506],
         },
         "connector_identifiers": {
@@ -76,8 +76,8 @@ CONFIG_SCHEMA: dict[str, Any] = {
             "format": "date-time",
             "title": "Start date",
             "description": (
-                "Oldest time to read logs from. Without it, all logs that the API keeps. It may be moved: once it is "
-                "earlier, the next run reads the time between as well."
+                "Oldest time to read logs from. Without it, all logs that the API keeps. If you move it back, the next "
+                "run also reads the time in between."
             ),
             "examples": ["2025-01-01T00:00:00Z"],
         },
@@ -85,7 +85,7 @@ CONFIG_SCHEMA: dict[str, Any] = {
             "type": ["string", "null"],
             "format": "date-time",
             "title": "End date",
-            "description": "Time to read logs up to, itself not included. Without it, up to the newest log.",
+            "description": "Only logs before this time are read. Without it, all up to the newest log.",
         },
         "lookback_seconds": {
             "type": ["integer", "null"],
@@ -94,7 +94,7 @@ CONFIG_SCHEMA: dict[str, Any] = {
             "title": "Lookback",
             "description": (
                 "Seconds before the newest log delivered that a run reads again, for logs that arrive late. Logs that "
-                "were delivered there are not delivered a second time."
+                "have been delivered already are not repeated."
             ),
         },
         "page_size": {
@@ -104,8 +104,8 @@ CONFIG_SCHEMA: dict[str, Any] = {
             "default": MAX_LOGS_PER_REQUEST,
             "title": "Page size",
             "description": (
-                "Logs to ask for in one request. Of a connector for which the API does not manage as many, fewer are "
-                "asked for."
+                "Logs to ask for in one request. If the API can't deliver that many for a connector, fewer are asked "
+                "for."
             ),
         },
         "concurrency": {
@@ -114,22 +114,24 @@ CONFIG_SCHEMA: dict[str, Any] = {
             "maximum": 32,
             "default": 8,
             "title": "Concurrency",
-            "description": "Requests under way at once.",
+            "description": "Requests in flight at once.",
         },
         "requests_per_second": {
             "type": ["number", "null"],
             "exclusiveMinimum": 0,
             "default": 10,
             "title": "Requests per second",
-            "description": "Most requests in any second. The API suggests no more than 20, for all that use the key.",
+            "description": (
+                "Most requests in any second. The API suggests no more than 20, for everything that uses the key."
+            ),
         },
         "max_requests": {
             "type": ["integer", "null"],
             "minimum": 1,
             "title": "Most requests",
             "description": (
-                "Requests that one run may make. Then it ends in good order, and the next one goes on. Without it, as "
-                "many as the logs need."
+                "Requests that one run may make. It then ends cleanly, and the next run continues. Without it, as many "
+                "as the logs need."
             ),
         },
         "max_wait_seconds": {
@@ -139,7 +141,7 @@ CONFIG_SCHEMA: dict[str, Any] = {
             "title": "Longest wait",
             "description": (
                 "Longest wait in seconds that the API may ask for with `Retry-After`. If it asks for more, the run "
-                "ends, with exit code 75 where it is for a rate limit, and the next one goes on."
+                "ends, with exit code 75 for a rate limit, and the next run continues."
             ),
         },
         "request_timeout_seconds": {
