@@ -202,7 +202,7 @@ class ConnectorsFailedError(TapError):
         names = ", ".join(sorted(failures)[:_MAX_NAMES])
         if len(failures) > _MAX_NAMES:
             names += f" and {len(failures) - _MAX_NAMES} more"
-        super().__init__(f"{len(failures)} of {of} connectors could not be read: {names}. The reasons stand above.")
+        super().__init__(f"{len(failures)} of {of} connectors could not be read: {names}. See above for the reasons.")
         self.failures = dict(failures)
         errors = failures.values()
         if all(isinstance(error, RateLimitError) for error in errors):  # the others are complete: they can wait

@@ -215,8 +215,8 @@ def test_the_log_of_a_run_tells_what_could_not_be_read(tmp_path: Path, form: str
         assert run is not None
         return run
 
-    two = "2 of 3 connectors could not be read: B, C. The reasons stand above."
-    many = "12 of 20 connectors could not be read: B and 11 more. The reasons stand above."
+    two = "2 of 3 connectors could not be read: B, C. See above for the reasons."
+    many = "12 of 20 connectors could not be read: B and 11 more. See above for the reasons."
     refused = "The credential is refused."
     assert (read().unread, read().more_unread, read().last_word) == (frozenset(), 0, None)
     assert (read(two).unread, read(two).more_unread) == (frozenset("BC"), 0)
@@ -230,7 +230,7 @@ def test_without_the_log_of_a_run_nothing_is_known_of_it(tmp_path: Path) -> None
 
 
 def test_what_the_last_run_could_not_read_is_named(tmp_path: Path) -> None:
-    words = "2 of 3 connectors could not be read: B, C. The reasons stand above."
+    words = "2 of 3 connectors could not be read: B, C. See above for the reasons."
     (tmp_path / "run.log").write_text(ENDS["Meltano"].format(words=words))
     logs = [at(0, connector_identifier=name) for name in "ABC"]
 

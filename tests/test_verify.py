@@ -377,7 +377,7 @@ def test_a_connector_that_is_refused_is_named_and_the_others_are_compared(
     run = verify(url, "--format", "json")
     assert run.exit_code == 1
     assert [found["connector_identifier"] for found in json.loads(run.stdout)["connectors"]] == ["U0002"]
-    assert run.complaint == "1 of 2 connectors could not be read: U0001. The reasons stand above."
+    assert run.complaint == "1 of 2 connectors could not be read: U0001. See above for the reasons."
     assert verify(url, connector_identifiers=["U0001"]).exit_code == 77
 
 
