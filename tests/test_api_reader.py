@@ -40,7 +40,7 @@ def ids_of_the_tap(logs: list[Log], server: Server, page_size: int) -> set[str]:
 
 
 @pytest.mark.long
-@examples(600)
+@examples(200, long=6_000)
 @given(stories(strange=True))
 def test_both_ways_read_all_that_the_api_holds_however_strange_it_is(story: Story) -> None:
     logs = held_at_the_end(story)
@@ -49,7 +49,7 @@ def test_both_ways_read_all_that_the_api_holds_however_strange_it_is(story: Stor
 
 
 @pytest.mark.long
-@examples(400)
+@examples(150, long=4_000)
 @given(stories(by_arrival=True))
 def test_all_is_read_where_logs_come_as_they_arrive(story: Story) -> None:
     logs = held_at_the_end(story)
@@ -57,7 +57,7 @@ def test_all_is_read_where_logs_come_as_they_arrive(story: Story) -> None:
 
 
 @pytest.mark.long
-@examples(400)
+@examples(150, long=4_000)
 @given(stories(burst=True))
 def test_only_logs_of_a_burst_may_differ_where_a_page_is_too_small_for_it(story: Story) -> None:
     logs, server, limit = held_at_the_end(story), story.server, story.page_size
@@ -76,7 +76,7 @@ def in_bursts(logs: list[Log], server: Server, limit: int) -> set[str]:
 
 
 @pytest.mark.long
-@examples(400)
+@examples(150, long=4_000)
 @given(stories(strange=True), st.integers(0, 400), st.integers(0, 400))
 def test_a_range_is_read_whole_and_nothing_beside_it(story: Story, begin: int, length: int) -> None:
     logs = held_at_the_end(story)

@@ -228,7 +228,7 @@ def tell(
     return target, api
 
 
-@examples(600)
+@examples(400, long=6_000)
 @given(stories())
 def test_every_log_is_delivered_exactly_once(story: Story) -> None:
     target, api = tell(story)
@@ -293,7 +293,7 @@ def eager_splits() -> Iterator[None]:
         yield
 
 
-@examples(1_000)
+@examples(500, long=10_000)
 @given(stories(), st.integers(2, 6), st.randoms(use_true_random=False))
 def test_every_log_is_delivered_exactly_once_whatever_is_answered_first(
     story: Story, concurrency: int, order: Random
@@ -369,7 +369,7 @@ def test_where_a_page_can_not_hold_a_burst_only_logs_of_that_burst_are_missing(s
             assert sum(other.instant // unit in around for other in logs) >= story.page_size
 
 
-@examples(600)
+@examples(300, long=6_000)
 @given(stories(undated=True))
 @example(UNDATED_PAGE)
 @example(UNDATED_BELOW_A_GAP)
@@ -472,7 +472,7 @@ def test_what_does_not_move_on_is_asked_for_a_few_times_at_most(story: Story, co
 BOUNDS = st.none() | st.integers(0, 120)
 
 
-@examples(400)
+@examples(200, long=4_000)
 @given(
     st.lists(st.tuples(BOUNDS, BOUNDS, st.integers(0, 60), st.none() | st.integers(0, 4)), min_size=2, max_size=5),
     st.integers(5, 30),
