@@ -82,7 +82,7 @@ All {len(kept):,} logs of the simulated API are in the file, each of them once.
 The health report, for a browser, is {(FOLDER / "report.html").relative_to(ROOT)}.
 The DuckDB file is {file.relative_to(ROOT)}.
 Next, for the real API: copy .env.example to .env, fill in its first three values, and run
-    {MELTANO.relative_to(ROOT)} run {JOB} {REPORT}
+    {MELTANO.relative_to(ROOT)} run load-and-report
 """)
 
 
