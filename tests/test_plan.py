@@ -81,10 +81,14 @@ def test_what_is_planned_is_about_what_a_run_takes(
 
 
 def test_a_plan_with_few_connectors_costs_no_more_than_three_requests_for_each(uneven: Simulator) -> None:
-    settings = parsed(uneven, connector_identifiers=["V0001", "V0040"], start_date="2026-01-15T00:00:00Z")
-    plan = make_plan(settings, Profile())
-    assert plan.asked <= 2 * MAX_REQUESTS
-    assert [each.connector_identifier for each in plan.connectors] == ["V0001", "V0040"]
+    for names in (["V0001", "V0040"], ["V0001"]):
+        for cap in (1_000, 300):
+            uneven.switch(largest_page=cap)
+            settings = parsed(uneven, connector_identifiers=names, start_date="2026-01-15T00:00:00Z")
+            plan = make_plan(settings, Profile())
+            assert plan.asked <= len(names) * MAX_REQUESTS
+            assert [each.connector_identifier for each in plan.connectors] == names
+    uneven.reset_switches()
 
 
 def test_the_end_of_the_range_bounds_the_plan(uneven: Simulator, tmp_path: Path) -> None:

@@ -85,9 +85,12 @@ class Survey:
             self._newest[name] = self._look_at(name, answer, self._observers[name])
             self._since[name] = self._settings.start
             self._latest = max(self._latest, self._newest[name].newest)
-        self._learn_page_size()
+        largest = max(self._newest, key=lambda name: len(self._newest[name]), default="")
+        below = self._page_below(largest) if largest else None
         for name, answer in answers.items():
             self._samples[name] = [self._sample(self._newest[name], answer, until=self._newest[name].newest)]
+        if below is not None:
+            self._samples[largest].append(self._sample(*below, until=self._newest[largest].oldest))
 
     def search_oldest(self) -> float | None:
         """Find out how far long histories go back, and return the age of the oldest log found, in days.
@@ -95,7 +98,7 @@ class Survey:
         It is searched for in a few connectors, unless one goes back as far as is wanted; others may go as far back.
         """
         start = self._settings.start
-        full = [name for name, (newest,) in self._samples.items() if newest.is_full and newest.since > start]
+        full = [name for name, (newest, *_) in self._samples.items() if newest.is_full and newest.since > start]
         searched = sorted(full, key=lambda name: self._samples[name][0].since)[:MAX_SEARCHED]
         if start > BEGINNING and any(
             answer.entries for _, _, answer in self._ask([(name, start) for name in searched[:1]])
@@ -108,18 +111,20 @@ class Survey:
 
     def look_at_samples(self) -> None:
         """Look at the pace of long histories; and, at one log of one connector, at how the API reads `before`."""
-        probes = {name: probe for name, page in self._newest.items() if (probe := _closest(page)) is not None}
-        # Rather one that needs no other page.
-        probed = min(probes, key=lambda name: (self._samples[name][0].is_full, probes[name]), default="")
-        self._asked[probed] += 1
         questions: list[_Question] = []
-        for name, (newest,) in self._samples.items():
-            times = sample_times(newest, self._since[name])
-            questions += [(name, before) for before in times[: max(1, MAX_REQUESTS - self._asked[name])]]
+        for name, samples in self._samples.items():
+            times = sample_times(samples[0], self._since[name])
+            questions += [(name, before) for before in times[: MAX_REQUESTS - self._asked[name]]]
         for name, before, answer in self._ask(questions):
             page = self._look_at(name, answer, Observer())
             self._samples[name].append(self._sample(page, answer, until=before))
-        if probed:
+        probes = {
+            name: probe
+            for name, page in self._newest.items()
+            if self._asked[name] < MAX_REQUESTS and (probe := _closest(page)) is not None
+        }
+        if probes:
+            probed = min(probes, key=lambda name: probes[name])
             observer, before = Observer(), probes[probed][1]
             observer.expect(before, self._newest[probed])
             for _, _, answer in self._ask([(probed, before)]):
@@ -140,16 +145,20 @@ class Survey:
         requests = expected_requests(logs, self._page_size, has_older=is_bounded)
         return ConnectorPlan(name, page.newest if page else None, logs / days, logs, requests)
 
-    def _learn_page_size(self) -> None:
-        """Find out whether the API shows fewer logs at once than are asked for."""
-        name = max(self._newest, key=lambda each: len(self._newest[each]), default="")
-        if not name or not 0 < len(self._newest[name]) < self._page_size:
-            return
+    def _page_below(self, name: str) -> tuple[PageView, Response] | None:
+        """Return the page below the largest one, if that is short and yet not all that there is.
+
+        Then the API shows no more logs at once than that has.
+        """
         page = self._newest[name]
+        if not 0 < len(page) < self._page_size:
+            return None
         for _, _, answer in self._ask([(name, page.oldest)]):
             older = self._look_at(name, answer, self._observers[name])
             if older.oldest < page.oldest:
                 self._page_size = len(page)
+                return older, answer
+        return None
 
     def _oldest(self, name: str) -> int:
         """Return the oldest instant of a connector, as far as some requests tell."""
