@@ -184,6 +184,10 @@ class RateLimitError(RefusedError):
     may_pass = True
 
 
+ERRORS_OF_ONE_CONNECTOR = (ConnectorError, CredentialError, ServerError, UnreadableResponseError)
+"""Errors after which a command that takes connectors one by one goes on with the others."""
+
+
 class OutputError(TapError):
     """Nothing can be written any more: the target is gone, or the disk is full."""
 

@@ -84,8 +84,10 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """How long the first run takes at the limits of the settings and of the API."""
-        return self._seconds_at(self.settings.requests_per_second)
+        """How long the first run takes at the limits of the settings, and with the rests that an hourly limit makes."""
+        limit = self.profile.requests_per_hour
+        whole_hours = 0 if limit is None else ceil(self.requests / limit) - 1
+        return max(whole_hours * _HOUR_SECONDS, self.requests / self.settings.requests_per_second)
 
     @property
     def fitting_settings(self) -> dict[str, Any]:
@@ -169,12 +171,6 @@ class Plan:
     @property
     def _lists(self) -> int:
         return self.settings.connector_identifiers is None
-
-    def _seconds_at(self, requests_per_second: float) -> float:
-        """Return how long it takes at a pace, and with the rests that an hourly limit makes."""
-        limit = self.profile.requests_per_hour
-        whole_hours = 0 if limit is None else ceil(self.requests / limit) - 1
-        return max(whole_hours * _HOUR_SECONDS, self.requests / requests_per_second)
 
 
 def plan(settings: Settings, options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tap_connector_logs.api.client import Client
 from tap_connector_logs.api.responses import Response
 from tap_connector_logs.commands.estimate import Sample, expected_logs, expected_requests, sample_times
-from tap_connector_logs.errors import ConnectorError, CredentialError, ServerError, TapError, UnreadableResponseError
+from tap_connector_logs.errors import ERRORS_OF_ONE_CONNECTOR, TapError
 from tap_connector_logs.instants import BEGINNING, DAY, END, FIRST
 from tap_connector_logs.profile import Profile
 from tap_connector_logs.reading.observer import Observer
@@ -19,7 +19,7 @@ from tap_connector_logs.records import log_records
 from tap_connector_logs.settings import Settings
 
 MAX_SEARCHED = 5
-"""Connectors whose oldest log is searched for, where no `start_date` is set."""
+"""Connectors whose oldest log is searched for, where none is as old as is wanted."""
 
 MAX_REQUESTS = 3
 """Requests for each connector."""
@@ -194,7 +194,7 @@ class Survey:
         name, before = question
         try:
             return self._client.list_logs(name, limit=self._settings.page_size, before=before)
-        except (ConnectorError, CredentialError, ServerError, UnreadableResponseError) as error:
+        except ERRORS_OF_ONE_CONNECTOR as error:
             return error
 
     def _look_at(self, name: str, answer: Response, observer: Observer) -> PageView:

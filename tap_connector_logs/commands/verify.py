@@ -24,14 +24,11 @@ from tap_connector_logs.commands.repair import Repair
 from tap_connector_logs.commands.table import table
 from tap_connector_logs.commands.warehouse import Warehouse
 from tap_connector_logs.errors import (
-    ConnectorError,
+    ERRORS_OF_ONE_CONNECTOR,
     ConnectorsFailedError,
-    CredentialError,
     ExitCode,
     InputError,
-    ServerError,
     TapError,
-    UnreadableResponseError,
 )
 from tap_connector_logs.inputs import environment
 from tap_connector_logs.instants import BEGINNING, END, SECOND, format_instant, instant_of, parse_instant
@@ -46,9 +43,6 @@ DATABASE_VARIABLE = "CONNECTOR_LOGS_DATABASE"
 
 _FAULTS = ("missing", "repeated", "different")
 _COUNTS = ("api", "database", *_FAULTS, "kept")
-
-_OF_ONE_CONNECTOR = (ConnectorError, CredentialError, ServerError, UnreadableResponseError)
-"""Errors after which the others are compared all the same."""
 
 
 def verify(
@@ -114,7 +108,7 @@ class _Run:
             for name in bar:
                 try:
                     self.results.append(self._compared(name))
-                except _OF_ONE_CONNECTOR as error:
+                except ERRORS_OF_ONE_CONNECTOR as error:
                     logger.error("Connector %s: %s", name, error)  # noqa: TRY400 - its line says all
                     self.failures[name] = error.with_traceback(None)
 
