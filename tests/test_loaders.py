@@ -209,13 +209,12 @@ for line in sys.stdin:
 """
 
 
-def make_runs(monkeypatch: pytest.MonkeyPatch, folder: Path, *faults: str) -> Result:
+def make_runs(folder: Path, *faults: str) -> Result:
     """Make the runs of a trial with a loader that has some faults."""
     program = folder / "faulty--1" / "bin" / "faulty"
     program.parent.mkdir(parents=True)
     program.write_text(LOADER.format(python=sys.executable))
     program.chmod(0o755)
-    monkeypatch.setattr(trial, "ENVIRONMENTS", Environments(folder))
     loader = Loader(
         name="faulty",
         executable="faulty",
@@ -225,14 +224,12 @@ def make_runs(monkeypatch: pytest.MonkeyPatch, folder: Path, *faults: str) -> Re
         read=json_lines("output/{stream}.jsonl"),
     )
     result = Result(day="", python="")
-    trial.make_runs(loader, result, port=0, days=0.02)
+    trial.make_runs(loader, result, port=0, days=0.02, environments=Environments(folder))
     return result
 
 
-def test_a_loader_that_only_appends_is_right_until_the_state_is_lost(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    result = make_runs(monkeypatch, tmp_path)
+def test_a_loader_that_only_appends_is_right_until_the_state_is_lost(tmp_path: Path) -> None:
+    result = make_runs(tmp_path)
 
     assert is_right(result)
     assert result.second is not None
@@ -241,8 +238,8 @@ def test_a_loader_that_only_appends_is_right_until_the_state_is_lost(
     assert (result.remarks, set(result.nul.values())) == ([], {"is kept"})
 
 
-def test_what_a_loader_does_wrong_is_found_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    result = make_runs(monkeypatch, tmp_path, "loses", "doubles", "rounds", "hides", "keeps the state")
+def test_what_a_loader_does_wrong_is_found_out(tmp_path: Path) -> None:
+    result = make_runs(tmp_path, "loses", "doubles", "rounds", "hides", "keeps the state")
 
     assert not is_whole(result)
     assert result.first is not None
@@ -254,9 +251,9 @@ def test_what_a_loader_does_wrong_is_found_out(monkeypatch: pytest.MonkeyPatch, 
     assert result.nul == {"a text": 'comes out as "GET /items"', "an `id`": "is kept", "`extra`": "is kept"}
 
 
-def test_a_loader_that_dies_is_told_of_in_its_own_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_loader_that_dies_is_told_of_in_its_own_words(tmp_path: Path) -> None:
     with pytest.raises(TrialError, match=r"^the first run: exit code 1, ValueError: no more$"):
-        make_runs(monkeypatch, tmp_path, "dies")
+        make_runs(tmp_path, "dies")
 
 
 def test_awkward_logs_have_ids_of_their_own_and_differ_in_what_they_say() -> None:

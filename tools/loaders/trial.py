@@ -124,7 +124,9 @@ def try_out(loader: Loader, port: int) -> Result:
     return result
 
 
-def make_runs(loader: Loader, result: Result, *, port: int, days: float) -> None:
+def make_runs(
+    loader: Loader, result: Result, *, port: int, days: float, environments: Environments = ENVIRONMENTS
+) -> None:
     """Run a loader that is installed, and note what comes of it.
 
     Args:
@@ -132,14 +134,15 @@ def make_runs(loader: Loader, result: Result, *, port: int, days: float) -> None
         result: Takes what comes of it.
         port: The port of PostgreSQL.
         days: Days of logs to send.
+        environments: Where it is installed.
 
     Raises:
         TrialError: If the loader fails.
     """
     with TemporaryDirectory() as folder:
-        _run_all(loader, result, _destination(loader, Path(folder), port), days)
+        _run_all(loader, result, _destination(loader, Path(folder), port, environments), days)
     with TemporaryDirectory() as folder:
-        places = (_destination(loader, Path(folder) / str(number), port) for number in count())
+        places = (_destination(loader, Path(folder) / str(number), port, environments) for number in count())
         result.nul = _run_with_nul(loader, lambda: next(places))
 
 
@@ -162,10 +165,10 @@ def _install(loader: Loader, result: Result) -> None:
         result.versions[distribution] = ENVIRONMENTS.version(name, distribution)
 
 
-def _destination(loader: Loader, folder: Path, port: int) -> Place:
+def _destination(loader: Loader, folder: Path, port: int, environments: Environments) -> Place:
     """Make an empty destination."""
     (folder / "output").mkdir(parents=True)
-    place = Place(folder=folder, python=ENVIRONMENTS.program(loader.environment), port=port, database=loader.database)
+    place = Place(folder=folder, python=environments.program(loader.environment), port=port, database=loader.database)
     if loader.server:
         with psycopg.connect(host=HOST, port=port, user=USER, dbname="postgres", autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{place.database}"'.encode())
@@ -313,8 +316,8 @@ def _run(loader: Loader, place: Place, simulator: Simulator, state: Any) -> Sent
     config = json.loads(json.dumps({**loader.config, **loader.trial}).replace("{run}", str(time.monotonic_ns())))
     values = {"host": HOST, "port": place.port, "user": USER, "password": "any", "database": place.database}
     config.update((setting, values[name]) for name, setting in loader.server.items())
-    program = ENVIRONMENTS.program(loader.environment, loader.executable)
-    _pipe(tap, [program, "--config", _written(place, "loader", config)], place.folder)
+    program = Path(place.python).with_name(loader.executable)
+    _pipe(tap, [str(program), "--config", _written(place, "loader", config)], place.folder)
     messages = [json.loads(line) for line in _lines(place.folder / "sent")]
     records = [message["stream"] for message in messages if message["type"] == "RECORD"]
     returned = [line for line in _lines(place.folder / "states") if line.startswith(b"{")]
