@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tap_connector_logs.airbyte.catalog import STREAMS, catalog
+from tests.forked import run_to_end
 from tests.tap_process import assert_tells_no_secret
 
 COMMAND = (sys.executable, "-m", "tap_connector_logs.airbyte")
@@ -114,15 +113,7 @@ def run_source(
     **files: Any,
 ) -> SourceRun:
     """Run the source to its end; see that it writes messages and nothing else, and no secret."""
-    done = subprocess.run(
-        [*command(folder, name, **files), *words],
-        cwd=folder,
-        env={**os.environ, **(environment or {})},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_to_end([*command(folder, name, **files), *words], folder, environment)
     return finished(done.returncode, done.stdout, done.stderr, files.get("config"))
 
 

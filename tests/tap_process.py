@@ -23,6 +23,7 @@ from urllib.parse import unquote, unquote_plus
 from tap_connector_logs import read_logs
 from tap_connector_logs.errors import TapError
 from tap_connector_logs.state import STREAM
+from tests.forked import run_to_end
 from tools.simulator.process import Simulator
 
 SHORTEST_PIECE = 10
@@ -184,15 +185,7 @@ def run_tap(
         assert not arguments
         assert catalog is None
         return _read_here(settings or {}, state, environment or {})
-    done = subprocess.run(
-        command(folder, settings, *arguments, state=state, catalog=catalog),
-        cwd=folder,
-        env={**os.environ, **(environment or {})},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_to_end(command(folder, settings, *arguments, state=state, catalog=catalog), folder, environment)
     assert_tells_no_secret(done.stdout + done.stderr, {**(environment or {}), **(settings or {})})
     return run_of(done.returncode, done.stdout, done.stderr)
 

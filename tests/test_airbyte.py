@@ -41,6 +41,7 @@ from tap_connector_logs.errors import (
 from tap_connector_logs.interruption import Interruption
 from tap_connector_logs.settings import CONFIG_SCHEMA
 from tests.airbyte_source import COMMAND, CONNECTORS, LOGS, SourceRun, command, configured, finished, read, run_source
+from tests.forked import run_to_end
 from tests.raw_server import RawServer, answer, say_nothing
 from tests.tap_process import RunTap, held, settings_for
 from tools.simulator.process import Simulator
@@ -670,13 +671,7 @@ def assert_refused(run: SourceRun, *words: str) -> None:
     ],
 )
 def test_a_wrong_command_line_is_told_in_one_line_that_repeats_nothing_of_it(tmp_path: Path, words: list[str]) -> None:
-    done = subprocess.run(
-        [*COMMAND, *words],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_to_end([*COMMAND, *words], tmp_path)
     assert_refused(finished(done.returncode, done.stdout, done.stderr, {"api_key": CANARY}), "Wrong command line.")
 
 

@@ -21,6 +21,7 @@ from tap_connector_logs.errors import RateLimitError
 from tap_connector_logs.instants import SECOND, parse_instant
 from tap_connector_logs.profile import Profile
 from tap_connector_logs.settings import CONFIG_SCHEMA, Settings, parse_settings
+from tests.forked import run_to_end
 from tests.model import ModelApi, history
 from tests.tap_process import Run, run_tap, settings_for
 from tools.simulator.process import Simulator
@@ -206,7 +207,7 @@ def run_command(folder: Path, settings: dict[str, Any], *words: str) -> subproce
     """Run `connector-logs plan` as a user does."""
     (folder / "config.json").write_text(json.dumps(settings), encoding="utf-8")
     command = [sys.executable, "-m", "tap_connector_logs.commands", "plan", "--config", "config.json", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return run_to_end(command, folder)
 
 
 def test_a_plan_is_printed_as_a_table(uneven: Simulator, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 from tap_connector_logs.commands.comparison import Comparing, Comparison
 from tap_connector_logs.commands.repair import Repair
+from tests.forked import run_to_end
 from tests.tap_process import Run, run_tap, settings_for
 from tests.test_progress import on_a_terminal
 from tools.paths import ROOT
@@ -106,15 +107,7 @@ def verify(simulator: Simulator, tmp_path: Path) -> Verify:
 
 
 def run_command(words: list[str], folder: Path, environment: dict[str, str] | None = None) -> Run:
-    done = subprocess.run(
-        words,
-        cwd=folder,
-        env={**os.environ, **(environment or {})},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_to_end(words, folder, environment)
     for piece in ("simulator-key", PASSWORD, QUOTED_PASSWORD, "s3cret"):
         assert piece not in done.stdout + done.stderr
     return Run(done.returncode, done.stdout, done.stderr)
