@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +320,15 @@ def test_each_chart_shows_something(tab: Tab) -> None:
         drawn = chart.screenshot()
         chart.locator("svg").evaluate("svg => svg.style.visibility = 'hidden'")
         assert chart.screenshot() != drawn
+
+
+def test_no_number_of_a_line_hides_another(tab: Tab) -> None:
+    numbers = tab.page.locator("#durations .chart:visible .mark-text.role-mark text")
+    places = sorted(numbers.evaluate_all("texts => texts.map(text => text.getCTM().f / text.getCTM().d)"))
+
+    assert len(places) == 5
+    size = float(numbers.first.get_attribute("font-size").removesuffix("px"))
+    assert min(above - below for below, above in pairwise(places)) >= size
 
 
 def test_charts_can_be_told_from_the_paper(tab: Tab) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from math import sqrt
+from itertools import pairwise
+from math import ceil, floor, log10, sqrt
 from typing import Any
 
 import altair as alt
@@ -36,6 +37,8 @@ WIDE, NARROW = (pixels * BUCKETS for pixels in (17, 4))
 _AXIS_WIDTH = 44
 _MARGIN = 14
 _SHORTEST_MS = 1
+_DURATIONS_HEIGHT = 190
+_NUMBER_HEIGHT = 13
 _ROOT = re.compile(
     r'<svg [^>]*height="(?P<height>[0-9.]+)"[^>]*>(?P<group><g [^>]*transform="translate\((?P<x>[0-9.]+),[^>]*>)'
 )
@@ -89,7 +92,7 @@ def failures_chart(buckets: Sequence[Bucket], width: int) -> str:
 
 def durations_chart(lines: Sequence[Line], buckets: Sequence[Bucket], width: int) -> str:
     """Draw the p95 of the durations of connectors in seconds, by six hours, with a number at the end of each line."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "middle": _utc(begin + BUCKET / 2),
             "seconds": max(duration_ms, _SHORTEST_MS) / 1000,
@@ -99,13 +102,20 @@ def durations_chart(lines: Sequence[Line], buckets: Sequence[Bucket], width: int
         for number, line in enumerate(lines, 1)
         for begin, duration_ms in sorted(line.durations.items())
     ]
+    low = floor(log10(min(row["seconds"] for row in rows)))
+    high = max(ceil(log10(max(row["seconds"] for row in rows))), low + 1)
+    last = [row for row in rows if row["last"]]
+    least = _NUMBER_HEIGHT / _DURATIONS_HEIGHT * (high - low)
+    for row, place in zip(last, _apart([log10(row["seconds"]) for row in last], least, high), strict=True):
+        row["place"] = 10**place
+    scale = alt.Scale(type="log", domain=[10**low, 10**high])
     numbers = [str(number) for number, _ in enumerate(lines, 1)]
     colours = alt.Scale(domain=numbers, range=[f"var(--line-{number})" for number in numbers])
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=_time(buckets, width, field="middle"),
         y=alt.Y(
             "seconds:Q",
-            scale=alt.Scale(type="log", nice=True),
+            scale=scale,
             axis=_amounts(values=[10**power for power in range(-3, 6)], labelExpr="datum.value + ' s'"),
         ),
         color=alt.Color("number:N", scale=colours, legend=None),
@@ -114,9 +124,24 @@ def durations_chart(lines: Sequence[Line], buckets: Sequence[Bucket], width: int
         strokeDash=alt.StrokeDash("number:N", scale=alt.Scale(domain=numbers, range=DASHES[: len(lines)]), legend=None)
     )
     ends = base.transform_filter("datum.last")
-    labels = ends.mark_text(align="left", dx=6, fontWeight="bold").encode(text="number:N")
+    labels = ends.mark_text(align="left", dx=6, fontWeight="bold").encode(
+        text="number:N", y=alt.Y("place:Q", scale=scale)
+    )
     chart = alt.layer(drawn, ends.mark_point(filled=True, size=28, opacity=1), labels)
-    return _svg(chart.properties(width=width, height=190), width)
+    return _svg(chart.properties(width=width, height=_DURATIONS_HEIGHT), width)
+
+
+def _apart(heights: Sequence[float], least: float, most: float) -> list[float]:
+    """Move heights as little as needed for each to be so far from the next, and none above the most."""
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    moved = list(heights)
+    for below, above in pairwise(order):
+        moved[above] = max(moved[above], moved[below] + least)
+    ceiling = most
+    for index in reversed(order):
+        moved[index] = min(moved[index], ceiling)
+        ceiling = moved[index] - least
+    return moved
 
 
 def strip(counts: Mapping[datetime, tuple[int, int]], begins: Sequence[datetime]) -> str:
