@@ -46,7 +46,7 @@ help:
 	@echo "make docs          make the site of docs/"
 	@echo "make loaders       try all loaders out and write docs/loaders.md, in half an hour"
 	@echo "make bench         compare the tap with its peers and write tools/benchmarks/RESULTS.md, in about an hour"
-	@echo "make screenshot    take pictures of the demo's report for the README"
+	@echo "make screenshot    take pictures of the report for the documentation"
 	@echo "make package       build the distributions into dist/"
 	@echo "make audit         look the locked packages up among known vulnerabilities"
 	@echo "make zizmor        look through the workflows for what an attacker could use"
@@ -65,6 +65,7 @@ report: install
 	@.venv-meltano/bin/meltano run report
 
 screenshot: demo
+	@.venv/bin/$(INSTALL) requirements/browser.txt
 	@.venv/bin/python -m tools.demo.screenshot
 
 lint: .venv/.installed
@@ -100,7 +101,7 @@ test-long: .venv/.installed
 test-dbt: install postgres
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m dbt
 
-# The browser is the system's; what drives it is large, and of no use but here.
+# The browser is the system's; what drives it is large, and of use to this and to the pictures only.
 test-report: .venv/.installed install
 	@.venv/bin/python -m tools.browser >/dev/null
 	@.venv/bin/$(INSTALL) requirements/browser.txt
