@@ -26,7 +26,7 @@ _INDENT = "    "
 _USER_OF_URL = re.compile(r"//[^/\s]*@")
 
 
-class _Secrets:
+class Secrets:
     """The texts that no line may hold: each secret in every likely form, and the beginning of one."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ def _forms(secret: str) -> set[str]:
 
 
 # Hiding has to work wherever a line is made, in libraries too, and logging is one for the whole process.
-_secrets = _Secrets()
+_secrets = Secrets()
 
 
 def register_secret(secret: str) -> None:

@@ -22,19 +22,27 @@ logger = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 30.0
 _SECONDS_BETWEEN_FRAMES = 0.2
 
+_seconds_between_lines = ContextVar("seconds_between_lines", default=SECONDS_BETWEEN_LINES)
+
 # A bar takes over the handlers of the log while it is there, which in a library belong to somebody else. So it needs
 # leave, which goes no further than the block that gives it: neither into other threads nor beyond its end.
 _may_draw_bar = ContextVar("may_draw_bar", default=False)
 
 
 @contextmanager
-def bar_allowed() -> Iterator[None]:
-    """Let a bar be drawn within the block: the process is a command's own."""
-    token = _may_draw_bar.set(True)
+def shown_with(*, bar: bool = False, seconds_between_lines: float = SECONDS_BETWEEN_LINES) -> Iterator[None]:
+    """Say how progress is shown within the block.
+
+    Args:
+        bar: Whether a terminal may have a bar: the process is a command's own.
+        seconds_between_lines: How far lines of the log are apart where there is none.
+    """
+    may_draw, seconds = _may_draw_bar.set(bar), _seconds_between_lines.set(seconds_between_lines)
     try:
         yield
     finally:
-        _may_draw_bar.reset(token)
+        _may_draw_bar.reset(may_draw)
+        _seconds_between_lines.reset(seconds)
 
 
 @contextmanager
@@ -49,8 +57,11 @@ def shown(scheduler: Scheduler, client: Client) -> Iterator[None]:
         yield
         return
     stopped = threading.Event()
-    show = _show_bar if _may_draw_bar.get() and _is_log_on_terminal() else _write_lines
-    watcher = threading.Thread(target=show, args=(scheduler, client, stopped), daemon=True)
+    if _may_draw_bar.get() and _is_log_on_terminal():
+        show, seconds = _show_bar, _SECONDS_BETWEEN_FRAMES
+    else:
+        show, seconds = _write_lines, _seconds_between_lines.get()
+    watcher = threading.Thread(target=show, args=(scheduler, client, stopped, seconds), daemon=True)
     watcher.start()
     try:
         yield
@@ -82,9 +93,9 @@ def _is_log_on_terminal() -> bool:
     return is_terminal and any(isinstance(handler, logging.StreamHandler) for handler in logging.root.handlers)
 
 
-def _write_lines(scheduler: Scheduler, client: Client, stopped: threading.Event) -> None:
+def _write_lines(scheduler: Scheduler, client: Client, stopped: threading.Event, seconds: float) -> None:
     """Write a line to the log now and then."""
-    while not stopped.wait(SECONDS_BETWEEN_LINES):
+    while not stopped.wait(seconds):
         logger.info(
             "%d of %d connectors done, %s.",
             scheduler.connectors_done,
@@ -93,7 +104,7 @@ def _write_lines(scheduler: Scheduler, client: Client, stopped: threading.Event)
         )
 
 
-def _show_bar(scheduler: Scheduler, client: Client, stopped: threading.Event) -> None:
+def _show_bar(scheduler: Scheduler, client: Client, stopped: threading.Event, seconds: float) -> None:
     """Draw a bar below the log, and take it away in the end."""
     from tqdm import tqdm  # noqa: PLC0415 - only a terminal pays for it
     from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415
@@ -109,6 +120,6 @@ def _show_bar(scheduler: Scheduler, client: Client, stopped: threading.Event) ->
             bar_format="{n_fmt}/{total_fmt} connectors |{bar:12}| {elapsed} {desc}",
         ) as bar,
     ):
-        while not stopped.wait(_SECONDS_BETWEEN_FRAMES):
+        while not stopped.wait(seconds):
             bar.n = scheduler.connectors_done
             bar.set_description_str(describe(scheduler, client))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import pty
@@ -21,7 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_connector_logs.airbyte import messages
+from tap_connector_logs.airbyte import check
 from tap_connector_logs.airbyte.error_traces import failure_type
 from tap_connector_logs.airbyte.messages import LogHandler, MessageWriter, StreamWriter
 from tap_connector_logs.errors import (
@@ -176,15 +177,13 @@ def test_a_check_reads_no_more_of_a_list_than_its_beginning(tmp_path: Path) -> N
 
 
 def test_a_check_of_a_server_that_never_answers_ends_soon(tmp_path: Path) -> None:
-    patch = "from tap_connector_logs.airbyte import check\ncheck._TIMEOUT_SECONDS = 0.3\n"
-    (tmp_path / "sitecustomize.py").write_text(patch)
+    config = tmp_path / "config.json"
     with RawServer(say_nothing) as server:
+        config.write_text(json.dumps(GOOD | {"api_url": server.url}))
         begin = time.monotonic()
-        run = run_source(
-            tmp_path, "check", config=GOOD | {"api_url": server.url}, environment={"PYTHONPATH": str(tmp_path)}
-        )
-    assert time.monotonic() - begin < 10
-    assert run.of_type("CONNECTION_STATUS")[0]["status"] == "FAILED"
+        status = check.connection_status(config, timeout_seconds=0.3)
+    assert time.monotonic() - begin < check.TIMEOUT_SECONDS
+    assert status["status"] == "FAILED"
 
 
 def test_neither_the_sdk_nor_what_it_brings_is_imported(tmp_path: Path) -> None:
@@ -364,21 +363,8 @@ class Clock:
 
     now = 0.0
 
-    def monotonic(self) -> float:
+    def __call__(self) -> float:
         return self.now
-
-    def time(self) -> float:
-        return self.now
-
-    def time_ns(self) -> int:
-        return int(self.now * 1e9)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(messages, "time", clock)
-    return clock
 
 
 def written(capsysbinary: pytest.CaptureFixture[bytes]) -> SourceRun:
@@ -386,9 +372,10 @@ def written(capsysbinary: pytest.CaptureFixture[bytes]) -> SourceRun:
 
 
 def test_states_within_a_run_are_a_minute_apart_and_count_the_records_between(
-    clock: Clock, capsysbinary: pytest.CaptureFixture[bytes]
+    capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
-    writer = StreamWriter(MessageWriter(nullcontext), LOGS, columns_left_out=())
+    clock = Clock()
+    writer = StreamWriter(MessageWriter(nullcontext), LOGS, columns_left_out=(), clock=clock)
     for second in range(150):
         clock.now = second
         writer.write_records([{"id": str(second)}])
@@ -403,8 +390,9 @@ def test_states_within_a_run_are_a_minute_apart_and_count_the_records_between(
     assert run.messages[before_state[0] - 1]["record"]["data"]["id"] == "60"
 
 
-def test_large_states_wait_for_room_among_the_records(clock: Clock, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    writer = StreamWriter(MessageWriter(nullcontext), LOGS, columns_left_out=())
+def test_large_states_wait_for_room_among_the_records(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    clock = Clock()
+    writer = StreamWriter(MessageWriter(nullcontext), LOGS, columns_left_out=(), clock=clock)
     for turn in range(1000):
         clock.now += 61
         writer.write_records([{"id": str(turn), "text": "x" * 1000}])
@@ -487,15 +475,27 @@ def test_threads_that_tell_something_do_not_get_into_what_is_written(
     assert run.log() == ["some line"] * 800
 
 
+OFTEN = """
+from tap_connector_logs.airbyte.__main__ import main
+from tap_connector_logs.progress import shown_with
+
+with shown_with(seconds_between_lines=0.05):
+    main()
+"""
+
+
 def test_progress_is_told_in_the_log_and_no_bar_is_drawn_on_a_terminal(simulator: Simulator, tmp_path: Path) -> None:
-    patch = "from tap_connector_logs import progress\nprogress.SECONDS_BETWEEN_LINES = 0.05\n"
-    (tmp_path / "sitecustomize.py").write_text(patch)
     simulator.switch(latency=0.1)
+    settings = settings_for(simulator)
     terminal, other_end = pty.openpty()
     done = subprocess.run(
-        command(tmp_path, "read", config=settings_for(simulator), catalog=configured(LOGS)),
+        [
+            sys.executable,
+            "-c",
+            OFTEN,
+            *command(tmp_path, "read", config=settings, catalog=configured(LOGS))[len(COMMAND) :],
+        ],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=other_end,
         text=True,

@@ -10,14 +10,16 @@ import sys
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
+from typing import SupportsIndex
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.logging import StructuredFormatter
+from typing_extensions import override
 
-from tap_connector_logs.log_safety import LineFormatter, _length_shared, _Secrets, install, register_secret, sanitize
+from tap_connector_logs.log_safety import LineFormatter, Secrets, in_one_line, install, register_secret, sanitize
 from tap_connector_logs.summary import sentence
 from tests.raw_server import RawServer, answer
 from tests.tap_process import Run, RunTap, run_tap
@@ -26,10 +28,9 @@ from tools.simulator.process import Simulator
 SECRET = "s3cr+t/ké'y\"=&\\ of mine"  # nothing in it looks the same once it is quoted
 
 
-@pytest.fixture(autouse=True)
-def hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the secret for the time of a test."""
-    monkeypatch.setattr("tap_connector_logs.log_safety._secrets", _Secrets())
+@pytest.fixture(autouse=True, scope="module")
+def _hidden() -> None:
+    """Hide the secret, as a process does: for good."""
     register_secret(SECRET)
 
 
@@ -129,8 +130,8 @@ def test_a_secret_is_hidden_before_text_is_cut() -> None:
 
 
 def test_white_space_around_a_secret_is_no_part_of_it() -> None:
-    register_secret("another-secret\n")
-    assert sanitize("<another-secret>") == "<***>"
+    register_secret("hidden-with-its-line-break\n")
+    assert sanitize("<hidden-with-its-line-break>") == "<***>"
 
 
 @pytest.mark.parametrize("length", [8, 12, len(SECRET) - 1])
@@ -146,8 +147,8 @@ def test_of_two_secrets_that_begin_alike_the_longer_one_is_hidden_as_a_whole() -
 
 
 def test_a_secret_that_is_no_text_is_hidden_as_well() -> None:
-    register_secret("of mine \ud800")
-    assert sanitize("<of mine \ud800>") == "<***>"
+    register_secret("hidden-half \ud800")
+    assert sanitize("<hidden-half \ud800>") == "<***>"
 
 
 def test_a_secret_is_hidden_as_often_as_it_comes() -> None:
@@ -159,21 +160,31 @@ def test_a_word_too_short_to_be_a_secret_is_left_in() -> None:
     assert sanitize("connector logs") == "connector logs"
 
 
-def test_a_secret_can_be_registered_while_another_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    def register_another(text: str, other: str) -> int:
-        register_secret("another-secret")  # as another thread would, while this one looks at each form
-        return _length_shared(text, other)
+def test_a_secret_can_be_registered_while_another_is_hidden() -> None:
+    class Text(str):
+        __slots__ = ()
 
-    with monkeypatch.context() as patch:
-        patch.setattr("tap_connector_logs.log_safety._length_shared", register_another)
-        assert sanitize(f"<{SECRET}>") == "<***>"
-    assert sanitize("<another-secret>") == "<***>"
+        @override
+        def __getitem__(self, place: SupportsIndex | slice) -> str:
+            register_secret("hidden-meanwhile")  # as another thread would, once the place of a secret is known
+            return super().__getitem__(place)
+
+    assert in_one_line(Text(f"<{SECRET}>")) == "<***>"
+    assert sanitize("<hidden-meanwhile>") == "<***>"
 
 
-def test_a_secret_that_is_known_costs_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tap_connector_logs.log_safety._forms", None)
-    register_secret(SECRET)
-    assert sanitize(f"<{SECRET}>") == "<***>"
+def test_a_secret_that_is_known_costs_nothing_more() -> None:
+    class Known(str):
+        __slots__ = ()
+
+        @override
+        def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+            raise AssertionError("looked at again")
+
+    secrets = Secrets()
+    secrets.add(SECRET)
+    secrets.add(Known(SECRET))
+    assert secrets.mask(f"<{SECRET}>") == "<***>"
 
 
 def test_the_formatters_of_all_handlers_are_guarded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ from tools.simulator.process import Simulator
 @pytest.fixture(scope="module")
 def simulator_of_all() -> Iterator[Simulator]:
     """Eight connectors, and an API that takes its time."""
-    with Simulator(fleet="uniform", connectors=8, logs=250, history_days=1, switches={"latency": 0.3}) as process:
+    with Simulator(fleet="uniform", connectors=8, logs=250, history_days=1, switches={"latency": 0.1}) as process:
         yield process
 
 
@@ -85,10 +85,13 @@ import logging, sys, threading
 from tap_connector_logs import progress
 from tap_connector_logs.python.logs import read_logs
 
-progress.SECONDS_BETWEEN_LINES = 0.2
+def read():
+    with progress.shown_with(seconds_between_lines=0.2):
+        list(read_logs({settings!r}))
+
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 before = list(logging.root.handlers)
-calls = [threading.Thread(target=lambda: list(read_logs({settings!r}))) for _ in range(2)]
+calls = [threading.Thread(target=read) for _ in range(2)]
 for call in calls:
     call.start()
 for call in calls:
@@ -105,7 +108,7 @@ def test_a_library_draws_no_bar_and_leaves_the_log_to_whom_it_belongs(simulator:
     assert shown.endswith("handlers are the same\r\n")
 
 
-def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_log_gets_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
     written = threading.Event()
 
     class Handler(logging.Handler):
@@ -114,12 +117,14 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, caplog:
             written.set()
 
     handler = Handler()
-    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.01)
     scheduler = Scheduler(bounds(settings()), {"A": Backlog(), "B": Backlog()})
     with caplog.at_level(logging.INFO):
         progress.logger.addHandler(handler)
         try:
-            with progress.shown(scheduler, Client(settings())):
+            with (
+                progress.shown_with(seconds_between_lines=0.01),
+                progress.shown(scheduler, Client(settings())),
+            ):
                 assert written.wait(10)
         finally:
             progress.logger.removeHandler(handler)

@@ -13,25 +13,26 @@ from tap_connector_logs.inputs import read_settings
 from tap_connector_logs.log_safety import in_one_line
 from tap_connector_logs.settings import Settings
 
-_TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 _REQUESTS_PER_SECOND = 10.0
 _MAX_TRIES = 2
 
 
-def connection_status(config: Path) -> dict[str, str]:
+def connection_status(config: Path, *, timeout_seconds: float = TIMEOUT_SECONDS) -> dict[str, str]:
     """Return whether the API answers to settings, and why not in the words of a run.
 
     Args:
         config: The file of the settings.
+        timeout_seconds: How long to wait for an answer, where the settings allow for longer.
     """
     try:
-        _ask_once(read_settings(config))
+        _ask_once(read_settings(config), timeout_seconds)
     except TapError as error:
         return {"status": "FAILED", "message": in_one_line(str(error))}
     return {"status": "SUCCEEDED"}
 
 
-def _ask_once(settings: Settings) -> None:
+def _ask_once(settings: Settings, timeout_seconds: float) -> None:
     """Ask the API for what a run asks for first."""
     client = Client(
         replace(
@@ -39,7 +40,7 @@ def _ask_once(settings: Settings) -> None:
             max_requests=_MAX_TRIES,
             max_wait_seconds=0,
             requests_per_second=_REQUESTS_PER_SECOND,
-            request_timeout_seconds=min(settings.request_timeout_seconds, _TIMEOUT_SECONDS),
+            request_timeout_seconds=min(settings.request_timeout_seconds, timeout_seconds),
         ),
         max_tries=_MAX_TRIES,
     )

@@ -117,13 +117,21 @@ class MessageWriter(BlockWriter):
 class StreamWriter:
     """Writes what becomes of one stream."""
 
-    def __init__(self, writer: MessageWriter, name: str, *, columns_left_out: Sequence[str]) -> None:
+    def __init__(
+        self,
+        writer: MessageWriter,
+        name: str,
+        *,
+        columns_left_out: Sequence[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Begin; nothing is written yet.
 
         Args:
             writer: What writes messages.
             name: The stream.
             columns_left_out: Columns that are not to be in its records.
+            clock: Tells the seconds that have passed since whenever.
         """
         self._writer = writer
         self._name = writer.stream = name
@@ -131,7 +139,8 @@ class StreamWriter:
         self._is_running = False
         self._records_since_state = 0
         self._state: bytes | None = None
-        self._state_due = time.monotonic() + SECONDS_BETWEEN_STATES
+        self._clock = clock
+        self._state_due = clock() + SECONDS_BETWEEN_STATES
 
     def write_status(self, status: str, *reasons: dict[str, Any]) -> None:
         """Tell how far the stream has come.
@@ -179,7 +188,7 @@ class StreamWriter:
         Raises:
             OutputError: If it can't be written.
         """
-        if time.monotonic() >= self._state_due and self._writer.has_room_for_state:
+        if self._clock() >= self._state_due and self._writer.has_room_for_state:
             self.write_state(state)
 
     def write_state(self, state: dict[str, Any]) -> None:
@@ -195,7 +204,7 @@ class StreamWriter:
         stats = {"recordCount": float(self._records_since_state)}
         message = {"type": "STATE", "state": {"type": "STREAM", "stream": stream, "sourceStats": stats}}
         self._state, self._records_since_state = content, 0
-        self._state_due = time.monotonic() + SECONDS_BETWEEN_STATES
+        self._state_due = self._clock() + SECONDS_BETWEEN_STATES
         self._writer.write_state(_encoder.encode(message) + b"\n")
 
 

@@ -11,7 +11,7 @@ from tap_connector_logs import process
 from tap_connector_logs.errors import InputError, Interrupted, TapError
 from tap_connector_logs.inputs import may_be_a_file
 from tap_connector_logs.log_safety import install, register_secret, sanitize
-from tap_connector_logs.progress import bar_allowed
+from tap_connector_logs.progress import shown_with
 from tap_connector_logs.settings import wrong_settings
 from tap_connector_logs.singer.tap import TapConnectorLogs
 
@@ -25,7 +25,7 @@ def run() -> int:
 
 def _run() -> int:
     try:
-        with bar_allowed():
+        with shown_with(bar=True):
             code: int | None = _command().main(prog_name=TapConnectorLogs.name, standalone_mode=False)
     except click.ClickException as error:
         raise InputError(f"{sanitize(_told(error))} Try --help.") from error
