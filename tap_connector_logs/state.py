@@ -20,6 +20,7 @@ bookmarks of connectors that no run has read since.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -31,11 +32,14 @@ from tap_connector_logs.errors import InputError
 from tap_connector_logs.instants import BEGINNING, END, format_instant, parse_instant
 from tap_connector_logs.log_safety import sanitize
 from tap_connector_logs.profile import Profile
-from tap_connector_logs.reading.backlog import FINGERPRINT_BYTES, Backlog, Interval, Overlap
+from tap_connector_logs.reading.backlog import FINGERPRINT_BYTES, MAX_FINGERPRINTS, Backlog, Interval, Overlap
 
 STREAM = "connector_logs"
 REPLICATION_KEY = "log_time"
 VERSION = 2
+
+MAX_FINGERPRINTS_OF_ALL = 1_000_000
+"""Logs that the state knows of all connectors together: beyond, each has its share, so that the state stays small."""
 
 AnyState = dict[str, Any] | list[dict[str, Any]] | None
 """A state of the stream: alone, where Singer keeps it, or in Airbyte's list; None for none."""
@@ -52,8 +56,19 @@ class Bookmarks:
         profile: What earlier runs have seen of the API.
     """
 
-    def __init__(self, state: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        state: dict[str, Any],
+        *,
+        max_fingerprints: int = MAX_FINGERPRINTS,
+        max_fingerprints_of_all: int = MAX_FINGERPRINTS_OF_ALL,
+    ) -> None:
         """Read the bookmarks.
+
+        Args:
+            state: The state of the stream.
+            max_fingerprints: Logs to know of one connector at the most.
+            max_fingerprints_of_all: Logs to know of all connectors together, unless each has but its share.
 
         Raises:
             InputError: If the state is none that this tap, or a plain Singer tap, can have written.
@@ -70,14 +85,18 @@ class Bookmarks:
         except msgspec.ValidationError as error:
             raise broken_state(f"its profile of the API is not in order: {error}") from error
         self._of_stream = _read_backlog(state, STREAM)
+        self._max_fingerprints = max_fingerprints
+        self._max_fingerprints_of_all = max_fingerprints_of_all
+        self._fingerprints = Counter[tuple[str, str]]()
         self._partitions: dict[tuple[str, str], dict[str, Any]] = {}
         for partition in _list(state.get("partitions", []), "partitions"):
             context = _object(_object(partition, "partitions").get("context"), "context")
             key = _key(context.get("team_id"), context.get("connector_identifier"))
             if key in self._partitions:
                 raise broken_state(f"connector {key[1]} has two bookmarks")
-            _read_backlog(partition, key[1])
+            self._fingerprints[key] = _read_backlog(partition, key[1]).fingerprints
             self._partitions[key] = partition
+        self._fingerprints_of_all = self._fingerprints.total()
 
     def load(self, team_id: int, connector_identifier: str) -> Backlog:
         """Return the backlog of a connector; that of the whole stream, or an empty one, if it has none.
@@ -121,6 +140,19 @@ class Bookmarks:
         if self._partitions:
             self.state["partitions"] = list(self._partitions.values())
 
+    def room(self, team_id: int, connector_identifier: str, *, connectors: int) -> int:
+        """Return the fingerprints that the state has room for in the bookmark of a connector.
+
+        Args:
+            team_id: The team.
+            connector_identifier: The connector.
+            connectors: How many connectors this run reads.
+        """
+        own = self._fingerprints[_key(team_id, connector_identifier)]
+        free = self._max_fingerprints_of_all - self._fingerprints_of_all
+        share = self._max_fingerprints_of_all // max(connectors, len(self._partitions))
+        return min(self._max_fingerprints, max(share, own + free))
+
     def save(self, team_id: int, connector_identifier: str, backlog: Backlog) -> None:
         """Write the backlog of a connector into the state.
 
@@ -135,6 +167,8 @@ class Bookmarks:
             self._partitions[key] = {"context": context}
             self.state.setdefault("partitions", []).append(self._partitions[key])
         self.state["version"] = VERSION
+        self._fingerprints_of_all += backlog.fingerprints - self._fingerprints[key]
+        self._fingerprints[key] = backlog.fingerprints
         partition = self._partitions[key]
         context = partition["context"]
         partition.clear()

@@ -229,7 +229,8 @@ class Sync:
                         records = self._records(event)
                         scheduler.stats.profile.look_at_records(records)
                         yield Batch(STREAM, records)
-                        backlogs[name].commit(event.commit)
+                        room = bookmarks.room(settings.team_id, name, connectors=len(names))
+                        backlogs[name].commit(event.commit, room=room)
                         bookmarks.save(settings.team_id, name, backlogs[name])
                         if event.is_last:
                             backlogs.forget(name)

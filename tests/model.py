@@ -8,19 +8,20 @@ import random
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from typing import Any, Literal
 
 from tap_connector_logs.api.responses import Response
 from tap_connector_logs.errors import TapError
 from tap_connector_logs.instants import MICROSECOND, SECOND, format_instant
-from tap_connector_logs.reading.backlog import Backlog
+from tap_connector_logs.reading.backlog import MAX_FINGERPRINTS, Backlog
+from tap_connector_logs.reading.connector import Bounds
 from tap_connector_logs.reading.interval_reader import Page
 from tap_connector_logs.reading.scheduler import Request, Scheduler
 from tap_connector_logs.reading.workers import REQUESTS_TO_PROVE
 from tap_connector_logs.settings import CONFIG_SCHEMA, Settings, parse_settings
-from tap_connector_logs.state import Bookmarks
+from tap_connector_logs.state import MAX_FINGERPRINTS_OF_ALL, Bookmarks
 from tap_connector_logs.sync import bounds, tell
 
 TEAM_ID = 1
@@ -160,8 +161,17 @@ def settings(**config: Any) -> Settings:
 
 @dataclass
 class Target:
-    """What a target would hold: the ids written up to the last state, with what changes of a log, and that state."""
+    """What a target would hold: the ids written up to the last state, with what changes of a log, and that state.
 
+    Attributes:
+        room: Logs that the state may know of a connector.
+        room_of_all: Logs that it may know of all.
+        splits_eagerly: Whether intervals are cut in two wherever that can be right, however little it pays.
+    """
+
+    room: int = MAX_FINGERPRINTS
+    room_of_all: int = MAX_FINGERPRINTS_OF_ALL
+    splits_eagerly: bool = False
     ids: list[str] = field(default_factory=list)
     contents: list[tuple[str, int | None]] = field(default_factory=list)
     state: str = "{}"
@@ -185,9 +195,13 @@ class Target:
             requests: Requests that the run may make; None for any number.
         """
         state = json.loads(self.state)
-        bookmarks = Bookmarks(state.setdefault("bookmarks", {}).setdefault("connector_logs", {}))
+        bookmarks = Bookmarks(
+            state.setdefault("bookmarks", {}).setdefault("connector_logs", {}),
+            max_fingerprints=self.room,
+            max_fingerprints_of_all=self.room_of_all,
+        )
         backlogs: dict[str, Backlog] = {name: bookmarks.load(TEAM_ID, name) for name in api.logs}
-        scheduler = Scheduler(bounds(config), backlogs)
+        scheduler = Scheduler(eager(bounds(config)) if self.splits_eagerly else bounds(config), backlogs)
         for number, page in enumerate(pages(scheduler, api, config.concurrency, choose, requests)):
             if number == crash_after:
                 break
@@ -198,8 +212,14 @@ class Target:
     def _take(self, page: Page, bookmarks: Bookmarks, backlogs: dict[str, Backlog]) -> None:
         self.ids += [f"{page.connector_identifier}/{entry['id']}" for entry in page.entries]
         self.contents += [(entry["id"], entry["status"]) for entry in page.entries]
-        backlogs[page.connector_identifier].commit(page.commit)
-        bookmarks.save(TEAM_ID, page.connector_identifier, backlogs[page.connector_identifier])
+        name, backlog = page.connector_identifier, backlogs[page.connector_identifier]
+        backlog.commit(page.commit, room=bookmarks.room(TEAM_ID, name, connectors=len(backlogs)))
+        bookmarks.save(TEAM_ID, name, backlog)
+
+
+def eager(usual: Bounds) -> Bounds:
+    """Return bounds with which intervals are cut in two wherever that can be right, however little it pays."""
+    return replace(usual, min_pages_to_split=1, max_pages_ahead=2)
 
 
 def pages(

@@ -19,12 +19,11 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from tap_connector_logs.instants import MICROSECOND, MILLISECOND, SECOND, format_instant
-from tap_connector_logs.reading import interval_reader
 from tap_connector_logs.reading.backlog import Backlog, Interval
 from tap_connector_logs.reading.scheduler import Request, Scheduler
 from tap_connector_logs.sync import bounds
 from tests.long import examples
-from tests.model import FIRST, Log, ModelApi, Server, Target, history, ids_of, pages
+from tests.model import FIRST, Log, ModelApi, Server, Target, eager, history, ids_of, pages
 from tests.model import settings as tap_settings
 
 pytestmark = pytest.mark.long
@@ -195,6 +194,7 @@ UNDATED_BELOW_A_GAP = Story(
 def tell(
     story: Story,
     *,
+    splits_eagerly: bool = False,
     concurrency: int = 1,
     choose: Callable[[int], int] = lambda _: 0,
     change: Callable[[ModelApi], None] = lambda _: None,
@@ -203,11 +203,12 @@ def tell(
 
     Args:
         story: The story.
+        splits_eagerly: Whether intervals are cut in two wherever that can be right.
         concurrency: Requests under way at once.
         choose: Tells which of them is answered next.
         change: What happens to the API before each request of the runs of the story.
     """
-    api, target = ModelApi({"A": []}, story.server), Target()
+    api, target = ModelApi({"A": []}, story.server), Target(splits_eagerly=splits_eagerly)
     config = tap_settings(lookback_seconds=LOOKBACK, page_size=story.page_size, concurrency=concurrency)
     for number, (at_start, while_reading, crash_after) in enumerate(story.runs):
         api.logs["A"] += at_start
@@ -240,8 +241,7 @@ def test_every_log_is_delivered_exactly_once(story: Story) -> None:
 def test_every_log_is_delivered_exactly_once_however_strange_the_server_is(
     story: Story, concurrency: int, order: Random
 ) -> None:
-    with eager_splits():
-        target, api = tell(story, concurrency=concurrency, choose=order.randrange)
+    target, api = tell(story, splits_eagerly=True, concurrency=concurrency, choose=order.randrange)
     assert sorted(target.ids) == ids_of(api)
 
 
@@ -250,8 +250,8 @@ def test_every_log_is_delivered_exactly_once_however_strange_the_server_is(
 def test_nothing_is_amiss_without_a_warning_where_logs_come_as_they_arrive(
     story: Story, concurrency: int, order: Random
 ) -> None:
-    with eager_splits(), warnings() as told:
-        target, api = tell(story, concurrency=concurrency, choose=order.randrange)
+    with warnings() as told:
+        target, api = tell(story, splits_eagerly=True, concurrency=concurrency, choose=order.randrange)
     assert sorted(target.ids) == ids_of(api) or any("Connector A: " in line for line in told)
 
 
@@ -284,22 +284,12 @@ def test_a_log_that_is_completed_comes_once_more_as_it_is_then(story: Story, ord
     assert {(log.id, log.status) for log in api.logs["A"]} <= set(target.contents)
 
 
-@contextmanager
-def eager_splits() -> Iterator[None]:
-    """Cut intervals in two wherever that can be right, however little it pays."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(interval_reader, "_MIN_PAGES_TO_SPLIT", 1)
-        patch.setattr(interval_reader, "_MAX_PAGES_AHEAD", 2)
-        yield
-
-
 @examples(500, long=10_000)
 @given(stories(), st.integers(2, 6), st.randoms(use_true_random=False))
 def test_every_log_is_delivered_exactly_once_whatever_is_answered_first(
     story: Story, concurrency: int, order: Random
 ) -> None:
-    with eager_splits():
-        target, api = tell(story, concurrency=concurrency, choose=order.randrange)
+    target, api = tell(story, splits_eagerly=True, concurrency=concurrency, choose=order.randrange)
     assert sorted(target.ids) == ids_of(api)
 
 
@@ -309,8 +299,7 @@ def test_no_log_is_lost_whatever_is_answered_first_where_some_have_no_time(
     story: Story, concurrency: int, order: Random
 ) -> None:
     story.server = replace(story.server, ties="newest last")
-    with eager_splits():
-        target, api = tell(story, concurrency=concurrency, choose=order.randrange)
+    target, api = tell(story, splits_eagerly=True, concurrency=concurrency, choose=order.randrange)
     if not api_is_stuck(api, story):
         assert set(target.ids) == set(ids_of(api))
 
@@ -326,8 +315,7 @@ def test_a_log_without_a_time_comes_once_where_intervals_are_cut(
 ) -> None:
     logs = [Log(FIRST + time, f"{number}", is_undated=number % 5 == 0) for number, time in enumerate(sorted(times))]
     api, target = ModelApi({"A": logs}), Target()
-    with eager_splits():
-        target.run(api, tap_settings(page_size=page_size, concurrency=4), choose=order.randrange)
+    target.run(api, tap_settings(page_size=page_size, concurrency=4), choose=order.randrange)
     assert sorted(target.ids) == ids_of(api)
 
 
@@ -336,8 +324,7 @@ def test_a_log_without_a_time_comes_once_where_intervals_are_cut(
 def test_nothing_comes_twice_around_a_burst_whatever_is_answered_first(
     story: Story, concurrency: int, order: Random
 ) -> None:
-    with eager_splits():
-        target, _ = tell(story, concurrency=concurrency, choose=order.randrange)
+    target, _ = tell(story, splits_eagerly=True, concurrency=concurrency, choose=order.randrange)
     assert len(set(target.ids)) == len(target.ids)
 
 
@@ -350,8 +337,7 @@ def test_a_log_without_a_time_comes_once_where_a_cut_falls_into_a_gap(seed: int)
         instant += rng.choice([1, SECOND, SECOND, 3_600 * SECOND, 86_400 * SECOND])
         logs.append(Log(instant, f"{number}", is_undated=rng.random() < 0.15))
     api, target = ModelApi({"A": logs}), Target()
-    with eager_splits():
-        target.run(api, tap_settings(page_size=10, concurrency=8), choose=rng.randrange)
+    target.run(api, tap_settings(page_size=10, concurrency=8), choose=rng.randrange)
     assert sorted(target.ids) == ids_of(api)
 
 
@@ -414,8 +400,7 @@ def test_retention_takes_nothing_but_what_it_removes(story: Story, concurrency: 
             removed.update(f"A/{log.id}" for log in oldest_first if log.instant < cut)
             api.logs["A"] = [log for log in api.logs["A"] if log.instant >= cut]
 
-    with eager_splits():
-        target, api = tell(story, concurrency=concurrency, choose=order.randrange, change=remove)
+    target, api = tell(story, splits_eagerly=True, concurrency=concurrency, choose=order.randrange, change=remove)
     assert len(target.ids) == len(set(target.ids))
     assert set(ids_of(api)) <= set(target.ids) <= set(ids_of(api)) | removed
 
@@ -460,10 +445,9 @@ def test_what_does_not_move_on_is_asked_for_a_few_times_at_most(story: Story, co
     api = ModelApi({"A": logs}, story.server)
     config = tap_settings(page_size=story.page_size, concurrency=concurrency)
     backlog = Backlog()
-    with eager_splits():
-        scheduler = Watched(bounds(config), {"A": backlog})
-        for page in pages(scheduler, api, config.concurrency, order.randrange, None):
-            backlog.commit(page.commit)
+    scheduler = Watched(eager(bounds(config)), {"A": backlog})
+    for page in pages(scheduler, api, config.concurrency, order.randrange, None):
+        backlog.commit(page.commit)
     assert max(asked.values()) <= MAX_TIMES
     # All is read, or the run says why not.
     assert not backlog.intervals or scheduler.failures
@@ -492,7 +476,7 @@ def test_bounds_that_come_and_go_lose_and_repeat_nothing(
         config = tap_settings(page_size=page_size, lookback_seconds=30, concurrency=concurrency, **dates)
         api.logs["A"] += logs[:new]
         del logs[:new]
-        with eager_splits(), warnings() as told:
+        with warnings() as told:
             target.run(api, config, crash_after=crash_after, choose=order.randrange)
         assert told == []
     assert sorted(target.ids) == ids_of(api)

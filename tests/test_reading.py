@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -13,7 +14,6 @@ from typing_extensions import override
 from tap_connector_logs.api.responses import Response
 from tap_connector_logs.errors import ConnectorError, CredentialError, ServerError
 from tap_connector_logs.instants import MICROSECOND, MILLISECOND, SECOND, format_instant, parse_instant
-from tap_connector_logs.reading import backlog
 from tap_connector_logs.reading.findings import Kind
 from tests.model import FIRST, TEAM_ID, Log, ModelApi, Server, Target, history, ids_of
 from tests.model import settings as tap_settings
@@ -491,11 +491,9 @@ def test_only_what_the_state_has_no_room_for_comes_a_second_time_and_it_is_told(
     room: int,
     repeated: Sequence[int],
     page_size: int,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(backlog, "MAX_FINGERPRINTS", room)
-    api, target = ModelApi({"A": history(100)}), Target()
+    api, target = ModelApi({"A": history(100)}), Target(room=room)
     config = tap_settings(page_size=page_size, lookback_seconds=60)
     target.run(api, config)
     assert "may come a second time" not in caplog.text
@@ -508,10 +506,9 @@ def test_only_what_the_state_has_no_room_for_comes_a_second_time_and_it_is_told(
 
 @pytest.mark.parametrize(("pages", "repeated"), [(1, range(39, 100)), (4, range(39, 88))])
 def test_what_a_killed_run_leaves_no_room_for_comes_a_second_time_and_it_is_told(
-    pages: int, repeated: Sequence[int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    pages: int, repeated: Sequence[int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(backlog, "MAX_FINGERPRINTS", 70)
-    api, target = ModelApi({"A": history(100)}), Target()
+    api, target = ModelApi({"A": history(100)}), Target(room=70)
     config = tap_settings(page_size=30, lookback_seconds=60)
     target.run(api, config)
     api.logs["A"] += history(100, first=FIRST + 100 * SECOND, name="new-")
@@ -523,11 +520,34 @@ def test_what_a_killed_run_leaves_no_room_for_comes_a_second_time_and_it_is_told
     assert caplog.text.count("may come a second time") == 1
 
 
-def test_what_has_no_room_is_told_with_its_time_even_where_nothing_new_is_read(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("busy", [2, 4, 5, 10])
+def test_connectors_share_the_room_of_a_state_and_what_it_has_none_for_is_told(
+    busy: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(backlog, "MAX_FINGERPRINTS", 70)
-    api, target = ModelApi({"A": history(100)}), Target()
+    in_lookback, room = 61, 4 * 61 + 10
+    api = ModelApi({f"{number}": history(100) if number < busy else [] for number in range(10)})
+    target = Target(room=in_lookback, room_of_all=room)
+    for run in range(1, 4):
+        before = len(target.ids)
+        target.run(api, tap_settings(lookback_seconds=60))
+        assert len(fingerprints_of(target.state)) <= 2 * room
+        if run > 1:
+            share = room // 10
+            assert busy * in_lookback - 2 * room <= len(target.ids) - before <= busy * (in_lookback - share)
+            assert (len(target.ids) == before) == (busy * in_lookback <= room)
+    assert set(target.ids) == set(ids_of(api))
+    assert ("may come a second time" in caplog.text) == (busy * in_lookback > room)
+
+
+def fingerprints_of(state: str) -> list[str]:
+    """Return all fingerprints of a state, in base64."""
+    return re.findall('[^"]{8}', "".join(re.findall('"logs": "([^"]*)"', state)))
+
+
+def test_what_has_no_room_is_told_with_its_time_even_where_nothing_new_is_read(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    api, target = ModelApi({"A": history(100)}), Target(room=70)
     settings = {"page_size": 30, "lookback_seconds": 60}
     target.run(api, tap_settings(**settings))
     api.logs["A"] += history(100, first=FIRST + 100 * SECOND, name="new-")

@@ -16,7 +16,7 @@ FINGERPRINT_BYTES = 6
 billion may meet the fingerprint of another."""
 
 MAX_FINGERPRINTS = 1_900
-"""Logs that are known of one connector: they take below 15 KiB of its state, which else is small."""
+"""Logs that the state knows of one connector: they take below 15 KiB of it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,12 +85,15 @@ class Overlap:
         return interval.since <= self.latest and (self.is_forgotten or self.since < interval.until)
 
     def add(self, found: Sequence[tuple[int, bytes]]) -> None:
-        """Remember logs by their instant and fingerprint; a full stretch begins above the newest that has no room."""
+        """Remember logs by their instant and fingerprint."""
         self.known += [(instant, key) for instant, key in found if instant >= self.since]
         self.latest = max(self.latest, *(instant for instant, _ in found))
-        if len(self.known) > MAX_FINGERPRINTS:
+
+    def shrink(self, room: int) -> None:
+        """Forget the oldest logs if there are more than there is room for: the stretch begins above them."""
+        if len(self.known) > room:
             self.known.sort(reverse=True)
-            self.since = self.known[MAX_FINGERPRINTS][0] + 1
+            self.since = self.known[room][0] + 1
             self.known = [(instant, key) for instant, key in self.known if instant >= self.since]
 
 
@@ -200,8 +203,18 @@ class Backlog:
             since += [interval.since for interval in repeated]
         return Interval(min(since), self.newest) if since else None
 
-    def commit(self, commit: Commit) -> None:
-        """Take the time of a page off what is to be read, once all its entries are written."""
+    @property
+    def fingerprints(self) -> int:
+        """How many logs are known by their fingerprints."""
+        return len(self.early) + sum(len(overlap.known) for overlap in self.overlaps)
+
+    def commit(self, commit: Commit, *, room: int = MAX_FINGERPRINTS) -> None:
+        """Take the time of a page off what is to be read, once all its entries are written.
+
+        Args:
+            commit: What the page is to this backlog.
+            room: Fingerprints that the state has room for.
+        """
         if commit.overlap is not None:
             self.newest = commit.newest
             self.overlaps.insert(0, replace(commit.overlap, known=[]))
@@ -216,14 +229,16 @@ class Backlog:
             self.begins = commit.begins
         if commit.is_behind is not None:
             self.is_behind = commit.is_behind
-        self._make_room()
+        self._make_room(room)
 
-    def _make_room(self) -> None:
+    def _make_room(self, room: int) -> None:
         """Keep the overlap of this run, and of the older ones those still ahead, as far as the state has room."""
-        for key in list(self.early)[: -(MAX_FINGERPRINTS // 2)]:
+        for key in list(self.early)[: max(0, len(self.early) - room // 2)]:
             del self.early[key]
+        room -= len(self.early)
+        for overlap in self.overlaps[:1]:
+            overlap.shrink(room)
         ahead = [*self.intervals, Interval(self._end, END)]
-        room = MAX_FINGERPRINTS - len(self.early)
         kept: list[Overlap] = []
         for overlap in self.overlaps:
             if kept and not any(overlap.meets(interval) for interval in ahead):

@@ -20,12 +20,18 @@ class Bounds:
         end: Nothing from here on is wanted in this run; END for all that there is. An instant.
         lookback: Microseconds before the newest log delivered that are read again.
         page_size: Logs to ask for at once.
+        min_pages_to_split: Pages that the rest of an interval must be expected to take for it to be split: that costs
+            about half a page, or a whole one where it falls into a gap. After each that did, it takes as many more.
+        max_pages_ahead: Pages for which logs are expected to go on, or else for as long as they have been seen: beyond,
+            there may be none.
     """
 
     start: int
     end: int
     lookback: int
     page_size: int
+    min_pages_to_split: int = 4
+    max_pages_ahead: int = 32
 
 
 class Connector:

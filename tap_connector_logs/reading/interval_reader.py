@@ -21,13 +21,6 @@ from tap_connector_logs.reading.observer import Observer
 from tap_connector_logs.reading.page_view import Entry, PageView
 from tap_connector_logs.reading.paginator import PageDecision, Paginator, StuckError
 
-_MIN_PAGES_TO_SPLIT = 16
-"""Pages that the rest of an interval must be expected to take: a split costs about half a page, or a whole one where
-it falls into a gap. After each that did, it takes as many more."""
-
-_MAX_PAGES_AHEAD = 32
-"""Pages for which logs are expected to go on, or else for as long as they have been seen: beyond, there may be none."""
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -103,11 +96,13 @@ class IntervalReader:
         Once for each page: what a page tells of the logs below it is a guess. A request may be under way: its page will
         end at the split, if it reaches that far.
         """
-        if self._is_split or self.pages_left < _MIN_PAGES_TO_SPLIT * (1 + self.connector.gaps):
+        if self._is_split or self.pages_left < self._bounds.min_pages_to_split * (1 + self.connector.gaps):
             return None
         since, until = self.paginator.interval.since, self.paginator.interval.until
         seen = self.connector.seen
-        at = max((since + until) // 2, until - max(_MAX_PAGES_AHEAD * self._page_span, seen.until - seen.since))
+        at = max(
+            (since + until) // 2, until - max(self._bounds.max_pages_ahead * self._page_span, seen.until - seen.since)
+        )
         # A whole second, which every server reads in the same way.
         at = floor_to(min(at, self.connector.delivered.overlap_since), SECOND)
         if at <= since + self._page_span or any(
