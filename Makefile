@@ -127,7 +127,8 @@ test-python: .venv-dlt/.tap .venv-dagster/.tap
 # What needs neither Meltano nor DuckDB nor dbt nor Airflow, for Pythons that those don't know yet.
 test-tap: .venv/.installed
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) $(addprefix --ignore tests/test_, $(addsuffix .py, \
-		airbyte_suite airflow commands dbt demo deploy_python documents group_runs hub_entry loaders meltano report report_alerts report_page verify))
+		airbyte_suite airflow commands deploy_python documents group_runs meltano verify)) \
+		$(addprefix --ignore=, health tools/demo tools/loaders tools/reference_pages)
 
 docs: .venv-docs/.installed
 	.venv-docs/bin/python -m sphinx --fail-on-warning --nitpicky --quiet --fresh-env docs docs/_build

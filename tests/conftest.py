@@ -1,11 +1,9 @@
-"""What the tests share: a simulator, and the tap run against it."""
+"""What tests of the tap share: the fronts to run it by, certificates, a simulator, and runs against it."""
 
 from __future__ import annotations
 
-import os
 import ssl
-from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,40 +12,13 @@ import pytest
 import trustme
 
 from tests.tap_process import FRONTS, LIBRARY, Run, RunTap, front, run_tap, settings_for
-from tools.paths import ROOT
 from tools.simulator.process import Simulator
-
-LONGEST = (
-    *("test_exit_codes.py", "test_whole_runs.py", "test_bad_input.py", "test_airbyte.py", "test_faults.py"),
-    *("test_meltano.py", "test_profile.py", "test_strange_servers.py", "test_contract.py", "test_loaders.py"),
-    *("test_demo.py", "test_stream_maps.py", "test_limits.py", "test_secrets.py", "test_verify.py", "test_rounds.py"),
-    *("test_progress.py", "test_output.py", "test_hub_entry.py"),
-)
-"""Files that take ten seconds and more, the longest first; of others the number of their tests tells how long."""
-
-UNMEASURED = (
-    *("test_whole_runs.py", "test_demo.py", "test_meltano.py", "test_hub_entry.py", "test_loaders.py"),
-    *("test_connector_groups.py", "test_documents.py", "test_image.py", "test_requirements.py"),
-)
-"""Files that test whole jobs, or something else than the tap, as those do that lie beside what they test."""
-
-MEASURING = "COVERAGE_PROCESS_CONFIG"
-"""What coverage tells the processes begun by one that it measures."""
-
-
-def pytest_configure() -> None:
-    """Start each process with the buffers that it has by default, whatever is set where the tests run."""
-    os.environ.pop("PYTHONUNBUFFERED", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no worker is left alone with it, and mark what isn't measured."""
-    tests = Counter(item.path for item in items)
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: (places.get(item.path.name, len(places)), -tests[item.path], item.path))
+    """Measure no process where the same is read in the process of the tests as well."""
     for item in items:
-        is_of_tap = item.path.name not in UNMEASURED and item.path.is_relative_to(ROOT / "tests")
-        if not is_of_tap or (item.get_closest_marker("in_process") and _runs_process(item)):
+        if item.get_closest_marker("in_process") and _runs_process(item):
             item.add_marker("unmeasured")
 
 
@@ -55,17 +26,6 @@ def _runs_process(item: pytest.Item) -> bool:
     """Tell whether a test is for a front that is a process."""
     callspec = getattr(item, "callspec", None)
     return callspec is not None and any(value in tuple(FRONTS) for value in callspec.params.values())
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Measure no process of a test that adds nothing to the coverage: that takes as long again as its start."""
-    measuring = os.environ.pop(MEASURING, None) if item.get_closest_marker("unmeasured") else None
-    try:
-        return (yield)
-    finally:
-        if measuring is not None:
-            os.environ[MEASURING] = measuring
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -121,14 +81,6 @@ def simulator_of_all() -> Iterator[Simulator]:
     """Two connectors with 1,200 logs each, a third of which share their instant with another."""
     with Simulator(fleet="uniform", connectors=2, logs=1200, ties=0.3, history_days=1) as process:
         yield process
-
-
-@pytest.fixture
-def simulator(simulator_of_all: Simulator) -> Simulator:
-    """A simulator that the tests of a module share, as it was at the start but for its logs and its time."""
-    simulator_of_all.reset_switches()
-    simulator_of_all.reset_requests()
-    return simulator_of_all
 
 
 @pytest.fixture

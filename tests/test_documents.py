@@ -15,9 +15,8 @@ import pytest
 
 from tap_connector_logs import errors
 from tap_connector_logs.profile import Profile
-from tools.page_parts import with_parts
 from tools.paths import ROOT
-from tools.reference_pages.pages import DOCS, pages
+from tools.reference_pages.pages import DOCS
 from tools.reference_pages.reference import example_state
 
 PAGES = sorted(
@@ -25,19 +24,6 @@ PAGES = sorted(
     for path in ROOT.rglob("*.md")
     if not any(part.startswith((".", "_")) for part in path.relative_to(ROOT).parts[:-1])
 )
-
-
-def test_what_is_made_of_the_code_is_up_to_date() -> None:
-    for path, text in pages().items():
-        assert path.read_text(encoding="utf-8") == text, f"run `python -m tools.reference_pages` for {path.name}"
-
-
-def test_a_part_needs_one_place() -> None:
-    place = "<!-- part: made -->\nold\n<!-- end of part -->\n"
-    assert with_parts(f"a\n{place}b\n", {"part": "new"}) == f"a\n{place.replace('old', chr(10) + 'new' + chr(10))}b\n"
-    for text in ("", place * 2):
-        with pytest.raises(ValueError, match="places for the part 'part'"):
-            with_parts(text, {"part": "new"})
 
 
 def test_each_end_of_a_run_has_an_exit_code_that_is_told() -> None:

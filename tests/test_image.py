@@ -30,6 +30,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 Step = tuple[str, str]
 
+pytestmark = pytest.mark.unmeasured
+
 
 def stages(dockerfile: Path) -> list[list[Step]]:
     """Return the instructions of each stage, each with the rest of its line."""

@@ -36,6 +36,8 @@ SMALL_PAGES = {"TAP_CONNECTOR_LOGS_PAGE_SIZE": 100, "TAP_CONNECTOR_LOGS_REQUESTS
 
 Row = tuple[Any, ...]
 
+pytestmark = pytest.mark.unmeasured
+
 
 @dataclass(frozen=True)
 class Destination:

@@ -18,6 +18,8 @@ FORMS = ("offset", "naive", "space", "seconds", "millis", "nanos")
 READINGS = tuple(itertools.product(("exclusive", "inclusive"), ("us", "ms", "s")))
 """What `before` may mean to the server."""
 
+pytestmark = pytest.mark.unmeasured
+
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:

@@ -1,4 +1,4 @@
-"""A simulator that the tests of this folder share, and a client that talks to it over its socket."""
+"""The simulator that the tests of this folder share, and a client that talks to it over its socket."""
 
 from __future__ import annotations
 
@@ -15,14 +15,6 @@ from tools.simulator.tests.api import Api
 def simulator_of_all() -> Iterator[Simulator]:
     with Simulator(fleet="uniform", connectors=3, logs=400, ties=0.4, history_days=2) as simulator:
         yield simulator
-
-
-@pytest.fixture
-def simulator(simulator_of_all: Simulator) -> Simulator:
-    """A simulator that all tests share, as it was at the start but for its logs and its time."""
-    simulator_of_all.reset_switches()
-    simulator_of_all.reset_requests()
-    return simulator_of_all
 
 
 @pytest.fixture(scope="session")

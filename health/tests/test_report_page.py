@@ -15,7 +15,7 @@ import pytest
 
 from health.report.causes import NEXT_STEPS
 from health.report.last_run import LastRun, read_last_run
-from tests.report_runs import Page, load, read_page, run_report
+from health.tests.report_runs import Page, load, read_page, run_report
 from tools.demo.meltano import Project
 from tools.paths import ROOT
 from tools.postgres import USER, postgres

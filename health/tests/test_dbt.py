@@ -18,7 +18,7 @@ import psycopg
 import pytest
 import yaml
 
-from tests.incidents import Row, incidents_of, is_failure
+from health.tests.incidents import Row, incidents_of, is_failure
 from tools.demo.meltano import Project
 from tools.paths import ROOT
 from tools.postgres import USER, postgres

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.incidents import incidents_of
+from health.tests.incidents import incidents_of
 from tools.browser import find_browser
 from tools.demo.meltano import Project
 from tools.simulator.process import Simulator

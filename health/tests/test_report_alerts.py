@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from health.report.causes import NEXT_STEPS
-from tests.report_runs import NOW, load, run_report
+from health.tests.report_runs import NOW, load, run_report
 
 # dbt takes its time, and the machine may be busy.
 pytestmark = [pytest.mark.dbt, pytest.mark.timeout(600)]
