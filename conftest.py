@@ -12,10 +12,10 @@ from tools.paths import ROOT
 from tools.simulator.process import Simulator
 
 LONGEST = (
-    *("test_exit_codes.py", "test_whole_runs.py", "test_bad_input.py", "test_airbyte.py", "test_faults.py"),
-    *("test_meltano.py", "test_profile.py", "test_strange_servers.py", "test_contract.py", "test_loaders.py"),
-    *("test_demo.py", "test_stream_maps.py", "test_limits.py", "test_secrets.py", "test_verify.py", "test_rounds.py"),
-    *("test_progress.py", "test_output.py", "test_hub_entry.py"),
+    *("test_meltano.py", "test_exit_codes.py", "test_faults.py", "test_verify.py", "test_reading.py", "test_demo.py"),
+    *("test_strange_servers.py", "test_whole_runs.py", "test_airbyte.py", "test_python.py", "test_client.py"),
+    *("test_plan.py", "test_bad_input.py", "test_loaders.py", "test_output.py", "test_profile.py", "test_limits.py"),
+    *("test_contract.py", "test_progress.py", "test_secrets.py", "test_hub_entry.py", "test_stream_maps.py"),
 )
 """Files that take ten seconds and more, the longest first; of others the number of their tests tells how long."""
 

@@ -29,7 +29,7 @@ IMPORTED = (
     *("tap_connector_logs.singer.command_line", "tap_connector_logs.airbyte.command_line"),
     *("tap_connector_logs.airbyte.check", "tap_connector_logs.airbyte.read", "tap_connector_logs.airbyte.spec"),
     *("tap_connector_logs.commands.command_line", "tap_connector_logs.commands.plan"),
-    "tap_connector_logs.commands.verify",
+    *("tap_connector_logs.commands.verify", "sqlalchemy", "duckdb_engine", "psycopg"),
 )
 
 PYTHON = (sys.executable, "-m")

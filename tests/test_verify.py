@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -117,6 +118,15 @@ def load(database: Database, messages: str) -> None:
     subprocess.run(database.loader, input=messages, text=True, capture_output=True, check=True, timeout=60)
 
 
+def wait_until_open(database: Database, process: int) -> None:
+    """Wait until a process has the file of a database open, if it is in one; where Linux isn't, nobody tells."""
+    files, path = Path(f"/proc/{process}/fd"), Path(database.url.removeprefix("duckdb:///"))
+    deadline = time.monotonic() + 60
+    while path.exists() and files.exists() and not any(file.resolve() == path for file in files.iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def read_into(database: Database, simulator: Simulator, folder: Path) -> None:
     """Fill a database with all that the simulator holds, by the tap and the loader."""
     run = run_tap(folder, settings_for(simulator))
@@ -152,6 +162,7 @@ def test_a_warehouse_is_mended(database: Database, verify: Verify, simulator: Si
     # As in a pipe: the loader is there before, and has the file of DuckDB open.
     with subprocess.Popen(database.loader, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as target:
         assert target.stdin is not None
+        wait_until_open(database, target.pid)
         repair = verify(database.url, "--repair")
         target.stdin.write(repair.stdout)
         target.stdin.close()
