@@ -32,7 +32,7 @@ from tap_connector_logs.errors import InputError
 from tap_connector_logs.instants import BEGINNING, END, format_instant, parse_instant
 from tap_connector_logs.log_safety import sanitize
 from tap_connector_logs.profile import Profile
-from tap_connector_logs.reading.backlog import FINGERPRINT_BYTES, MAX_FINGERPRINTS, Backlog, Interval, Overlap
+from tap_connector_logs.reading.backlog import FINGERPRINT_BYTES, MAX_FINGERPRINTS, Backlog, Interval, Known, Overlap
 
 STREAM = "connector_logs"
 REPLICATION_KEY = "log_time"
@@ -251,13 +251,10 @@ def _read_backlog(partition: dict[str, Any], name: str) -> Backlog:
 def _read_overlap(overlap: dict[str, Any], name: str) -> Overlap:
     newest = _instant(overlap.get("newest"), f"newest of {name}")
     latest = _instant(overlap.get("latest"), f"latest of {name}", newest)
-    return Overlap(
-        _instant(overlap.get("since"), f"since of {name}"),
-        newest,
-        latest,
-        [(latest, key) for key in _read_fingerprints(overlap.get("logs", overlap.get("digests", "")), name)],
-        is_of_ids="logs" not in overlap,
-    )
+    known = Known()
+    known.add((latest, key) for key in _read_fingerprints(overlap.get("logs", overlap.get("digests", "")), name))
+    since = _instant(overlap.get("since"), f"since of {name}")
+    return Overlap(since, newest, latest, known, is_of_ids="logs" not in overlap)
 
 
 def _write_fingerprints(fingerprints: Iterable[bytes]) -> str:

@@ -14,8 +14,11 @@ from typing_extensions import override
 from tap_connector_logs.api.responses import Response
 from tap_connector_logs.errors import ConnectorError, CredentialError, ServerError
 from tap_connector_logs.instants import MICROSECOND, MILLISECOND, SECOND, format_instant, parse_instant
+from tap_connector_logs.reading.backlog import Backlog
 from tap_connector_logs.reading.findings import Kind
-from tests.model import FIRST, TEAM_ID, Log, ModelApi, Server, Target, history, ids_of
+from tap_connector_logs.reading.scheduler import Scheduler
+from tap_connector_logs.sync import bounds
+from tests.model import FIRST, TEAM_ID, Log, ModelApi, Server, Target, history, ids_of, pages
 from tests.model import settings as tap_settings
 
 STATES = Path(__file__).with_name("states")
@@ -42,12 +45,12 @@ def test_a_dense_history_takes_few_requests_more_however_exactly_before_is_read(
 @pytest.mark.parametrize("inclusive", [False, True])
 @pytest.mark.parametrize("precision", [MICROSECOND, MILLISECOND, SECOND])
 def test_a_reading_cut_anywhere_in_a_second_goes_on_without_a_gap(precision: int, *, inclusive: bool) -> None:
-    for pages in range(1, 12):
+    for crash_after in range(1, 12):
         api, target = (
             ModelApi({"A": history(100, step=SECOND // 9)}, Server(inclusive=inclusive, precision=precision)),
             Target(),
         )
-        target.run(api, tap_settings(page_size=15, lookback_seconds=0), crash_after=pages)
+        target.run(api, tap_settings(page_size=15, lookback_seconds=0), crash_after=crash_after)
         target.run(api, tap_settings(page_size=15, lookback_seconds=0))
         assert sorted(target.ids) == ids_of(api)
 
@@ -520,6 +523,18 @@ def test_what_a_killed_run_leaves_no_room_for_comes_a_second_time_and_it_is_told
     assert caplog.text.count("may come a second time") == 1
 
 
+def test_no_more_connectors_are_begun_at_a_time_than_memory_should_hold() -> None:
+    api = ModelApi({f"{number}": history(25) for number in range(300)})
+    scheduler = Scheduler(bounds(tap_settings(page_size=10)), {name: Backlog() for name in api.logs})
+    begun, most, delivered = set(), 0, 0
+    for page in pages(scheduler, api, 8, lambda _: 0, None):
+        begun.add(page.connector_identifier)
+        begun -= {page.connector_identifier} if page.is_last else set()
+        most, delivered = max(most, len(begun)), delivered + len(page.entries)
+    assert (delivered, begun) == (300 * 25, set())
+    assert 100 <= most <= 100 + 8
+
+
 @pytest.mark.parametrize("busy", [2, 4, 5, 10])
 def test_connectors_share_the_room_of_a_state_and_what_it_has_none_for_is_told(
     busy: int, caplog: pytest.LogCaptureFixture
@@ -683,9 +698,9 @@ def test_a_long_history_is_read_in_several_places_at_once_with_few_requests_more
         under_way.append(count)
         return 0
 
-    for bounds in ({}, {"start_date": format_instant(FIRST)}):
+    for dates in ({}, {"start_date": format_instant(FIRST)}):
         api, target = ModelApi({"A": history(30_000)}), Target()
-        target.run(api, tap_settings(page_size=300, concurrency=8, **bounds), choose=note)
+        target.run(api, tap_settings(page_size=300, concurrency=8, **dates), choose=note)
         assert sorted(target.ids) == ids_of(api)
         assert api.requests <= 114
     assert sum(count >= 5 for count in under_way) > 0.45 * len(under_way)

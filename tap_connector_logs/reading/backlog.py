@@ -5,15 +5,18 @@ All arithmetic is on instants (whole microseconds), pure, without I/O and withou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from struct import Struct
 
 from tap_connector_logs.instants import BEGINNING, END, FIRST, MICROSECOND, SECOND, floor_to
 
 FINGERPRINT_BYTES = 6
 """Bytes that a log takes in the state. It is compared with logs that are shown again alone: of those, one in a hundred
 billion may meet the fingerprint of another."""
+
+_LOG = Struct(f">q{FINGERPRINT_BYTES}s")
 
 MAX_FINGERPRINTS = 1_900
 """Logs that the state knows of one connector: they take below 15 KiB of it."""
@@ -52,6 +55,23 @@ def fingerprint(content: bytes) -> bytes:
 
 
 @dataclass(slots=True)
+class Known:
+    """Logs by their instant and fingerprint, packed: many connectors may be under way at once, each with many logs."""
+
+    _packed: bytearray = field(default_factory=bytearray)
+
+    def __len__(self) -> int:
+        return len(self._packed) // _LOG.size
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        return _LOG.iter_unpack(self._packed)
+
+    def add(self, found: Iterable[tuple[int, bytes]]) -> None:
+        """Remember logs by their instant and fingerprint."""
+        self._packed += b"".join(_LOG.pack(instant, key) for instant, key in found)
+
+
+@dataclass(slots=True)
 class Overlap:
     """The newest stretch of time that a run delivered. The next run reads it again, for logs that come late.
 
@@ -67,7 +87,7 @@ class Overlap:
     since: int
     newest: int
     latest: int
-    known: list[tuple[int, bytes]] = field(default_factory=list)
+    known: Known = field(default_factory=Known)
     is_of_ids: bool = False
 
     @property
@@ -86,15 +106,15 @@ class Overlap:
 
     def add(self, found: Sequence[tuple[int, bytes]]) -> None:
         """Remember logs by their instant and fingerprint."""
-        self.known += [(instant, key) for instant, key in found if instant >= self.since]
+        self.known.add((instant, key) for instant, key in found if instant >= self.since)
         self.latest = max(self.latest, *(instant for instant, _ in found))
 
     def shrink(self, room: int) -> None:
         """Forget the oldest logs if there are more than there is room for: the stretch begins above them."""
         if len(self.known) > room:
-            self.known.sort(reverse=True)
-            self.since = self.known[room][0] + 1
-            self.known = [(instant, key) for instant, key in self.known if instant >= self.since]
+            newest_first = sorted(self.known, reverse=True)
+            self.since, self.known = newest_first[room][0] + 1, Known()
+            self.known.add((instant, key) for instant, key in newest_first if instant >= self.since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +237,7 @@ class Backlog:
         """
         if commit.overlap is not None:
             self.newest = commit.newest
-            self.overlaps.insert(0, replace(commit.overlap, known=[]))
+            self.overlaps.insert(0, replace(commit.overlap, known=Known()))
         if commit.in_overlap:
             self.overlaps[0].add(commit.in_overlap)
         if (covered := commit.covered) is not None:

@@ -47,11 +47,11 @@ class Delivered:
         self._has_newest = backlog.newest is not None
         self._has_early = bool(backlog.early)
         self._unseen = {key: at for overlap in self.overlaps if not overlap.is_of_ids for at, key in overlap.known}
-        self._before = {*backlog.early, *(key for overlap in self.overlaps for key in overlap.fingerprints)}
         self._ids = {
             *backlog.early,
             *(key for overlap in self.overlaps if overlap.is_of_ids for key in overlap.fingerprints),
         }
+        self._before = {*self._unseen, *self._ids}
         self._now: dict[bytes, int] = {}
         self._skipped: list[Interval] = []
         self._ahead: list[tuple[int, bytes]] = []

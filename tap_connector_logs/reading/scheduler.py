@@ -1,7 +1,8 @@
 """The plan of a run over many connectors: whose page is asked for next, and what becomes of each answer.
 
 First comes the time since the last run of all connectors, then their backlogs, a page of each in turn, so that no busy
-connector starves the others. Where nothing else is left to ask, the longest interval under way is split in two.
+connector starves the others. But memory holds only so many connectors: others are begun as these are done. Where
+nothing else is left to ask, the longest interval under way is split in two.
 
 No threads and no clock: whoever asks the API tells the scheduler each answer, in any order.
 """
@@ -25,6 +26,9 @@ from tap_connector_logs.reading.backlog import Backlog
 from tap_connector_logs.reading.connector import Bounds, Connector
 from tap_connector_logs.reading.findings import Failed, Finding, Kind, RunStats
 from tap_connector_logs.reading.interval_reader import IntervalReader, Page
+
+_MAX_BEGUN = 100
+"""Connectors that wait for their next turn before another one is begun."""
 
 _ENOUGH = 2
 """Connectors that fail alike, with no good answer in between: then it is not they that fail."""
@@ -70,9 +74,11 @@ class Scheduler:
         self._backlogs = backlogs
         self._done: set[str] = set()
         # A connector that nothing has been asked of is its name alone: what is known of it takes much more.
-        self._fresh = deque[IntervalReader | str](backlogs)
-        self._older = deque[IntervalReader | str]()
-        self._set_aside = deque[IntervalReader | str]()
+        self._not_begun = deque[str](backlogs)
+        self._almost_done = deque[IntervalReader]()
+        self._fresh = deque[IntervalReader]()
+        self._older = deque[IntervalReader]()
+        self._set_aside = deque[IntervalReader]()
         self._refused: set[str] = set()
         self._is_asking_again = False
         self._under_way: list[IntervalReader] = []
@@ -119,11 +125,8 @@ class Scheduler:
         self._answers += 1
         self._failing.clear()
         self._older += self._waiting.pop(request.connector_identifier, ())
-        queue = self._queue(is_fresh=reader.is_fresh)
-        if not reader.paginator.done and page.commit.covered is None:
-            queue.appendleft(reader)  # soon it is proven: a run that stops before would ask for all of that again
-        elif not reader.paginator.done:
-            queue.append(reader)
+        if not reader.paginator.done:
+            self._queue(reader, page).append(reader)
         if (again := reader.again()) is not None:
             self._older.append(again)
         if page.is_last:
@@ -191,22 +194,30 @@ class Scheduler:
             self._done.add(name)
         return newest
 
-    def _queue(self, *, is_fresh: bool) -> deque[IntervalReader | str]:
-        return self._fresh if is_fresh else self._older
+    def _queue(self, reader: IntervalReader, page: Page) -> deque[IntervalReader]:
+        """Return where a reader waits for its next turn after a page."""
+        # After a short page it is soon at its end. Before a page that covers time is proven, a run that stops would ask
+        # for all of that again.
+        if page.commit.covered is None or not reader.pages_left:
+            return self._almost_done
+        return self._fresh if reader.is_fresh else self._older
+
+    def _take_next(self) -> IntervalReader | None:
+        """Take the reader whose turn it is off its queue."""
+        while self._not_begun and not self._almost_done and len(self._fresh) < _MAX_BEGUN:
+            if (reader := self._open(self._not_begun.popleft())) is not None:
+                return reader
+        queue = next((queue for queue in (self._almost_done, self._fresh, self._older) if queue), None)
+        return queue.popleft() if queue else None
 
     def _next_reader(self) -> IntervalReader | None:
         if self.is_stopped:
             return None
-        for queue in (self._fresh, self._older):
-            while queue:
-                first = queue.popleft()
-                reader = self._open(first) if isinstance(first, str) else first
-                if reader is None:
-                    continue
-                if reader.connector.identifier in self._refused and not self._is_asking_again:
-                    self._set_aside.append(reader)
-                elif reader.connector.identifier not in self.failures:
-                    return reader
+        while (reader := self._take_next()) is not None:
+            if reader.connector.identifier in self._refused and not self._is_asking_again:
+                self._set_aside.append(reader)
+            elif reader.connector.identifier not in self.failures:
+                return reader
         for reader in sorted(self._under_way, key=lambda reader: reader.pages_left, reverse=True):
             if reader.connector.identifier not in self.failures and (older := reader.split()):
                 return older

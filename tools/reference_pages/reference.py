@@ -8,7 +8,7 @@ from typing import Any
 from tap_connector_logs.errors import ExitCode
 from tap_connector_logs.instants import parse_instant
 from tap_connector_logs.profile import Profile
-from tap_connector_logs.reading.backlog import Backlog, Interval, Overlap, fingerprint
+from tap_connector_logs.reading.backlog import Backlog, Interval, Known, Overlap, fingerprint
 from tap_connector_logs.settings import CONFIG_SCHEMA
 from tap_connector_logs.singer.streams import ConnectorLogsStream, ConnectorsStream
 from tap_connector_logs.singer.tap import TapConnectorLogs
@@ -97,6 +97,8 @@ def exit_codes_table() -> str:
 
 def example_state() -> str:
     """Return the state of a run that was cut: it has every field that there is."""
+    known = Known()
+    known.add((0, fingerprint(content)) for content in (b"123-foo", b"122-foo"))
     backlog = Backlog(
         newest=_instant("2025-01-03T09:30:00.500000Z"),
         intervals=[Interval(_instant("2025-01-01T00:00:00Z"), _instant("2025-01-02T12:00:00Z"))],
@@ -105,7 +107,7 @@ def example_state() -> str:
                 since=_instant("2025-01-03T09:20:00Z"),
                 newest=_instant("2025-01-03T09:30:00.500000Z"),
                 latest=_instant("2099-01-01T00:00:00Z"),
-                known=[(0, fingerprint(b"123-foo")), (0, fingerprint(b"122-foo"))],
+                known=known,
             )
         ],
         early={fingerprint(b"121-foo"): 0},
