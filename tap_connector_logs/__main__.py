@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+
+from tap_connector_logs.startup import imports
 
 
 def main() -> None:
     """Run the command line, and exit with a code that tells a scheduler what to do next."""
-    # Until the tap is there to handle it, an interrupt ends the process without the stack trace of an import.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from tap_connector_logs.singer.command_line import run  # noqa: PLC0415
+    with imports():
+        from tap_connector_logs.singer.command_line import run  # noqa: PLC0415 - nothing before it takes as long
 
     sys.exit(run())
 
