@@ -75,7 +75,7 @@ class Scheduler:
         self._done: set[str] = set()
         # A connector that nothing has been asked of is its name alone: what is known of it takes much more.
         self._not_begun = deque[str](backlogs)
-        self._almost_done = deque[IntervalReader]()
+        self._unproven = deque[IntervalReader]()
         self._fresh = deque[IntervalReader]()
         self._older = deque[IntervalReader]()
         self._set_aside = deque[IntervalReader]()
@@ -196,18 +196,16 @@ class Scheduler:
 
     def _queue(self, reader: IntervalReader, page: Page) -> deque[IntervalReader]:
         """Return where a reader waits for its next turn after a page."""
-        # After a short page it is soon at its end. Before a page that covers time is proven, a run that stops would ask
-        # for all of that again.
-        if page.commit.covered is None or not reader.pages_left:
-            return self._almost_done
+        if page.commit.covered is None:
+            return self._unproven  # soon it is proven: a run that stops before would ask for all of that again
         return self._fresh if reader.is_fresh else self._older
 
     def _take_next(self) -> IntervalReader | None:
         """Take the reader whose turn it is off its queue."""
-        while self._not_begun and not self._almost_done and len(self._fresh) < _MAX_BEGUN:
+        while self._not_begun and not self._unproven and len(self._fresh) < _MAX_BEGUN:
             if (reader := self._open(self._not_begun.popleft())) is not None:
                 return reader
-        queue = next((queue for queue in (self._almost_done, self._fresh, self._older) if queue), None)
+        queue = next((queue for queue in (self._unproven, self._fresh, self._older) if queue), None)
         return queue.popleft() if queue else None
 
     def _next_reader(self) -> IntervalReader | None:
