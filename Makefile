@@ -6,8 +6,8 @@ IS_USABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c '$(IS_USABLE)' 2>/dev/null && echo "$$python" && break; done)
 
-# Tests of several files at a time; those of one file share a simulator.
-JOBS ?= 2
+# Tests of several files at a time, for two cores: they wait a third of their time. Those of one file share a simulator.
+JOBS ?= 3
 SIDE_BY_SIDE := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Tests that have a target of their own.
@@ -93,7 +93,7 @@ test: .venv/.installed
 
 # Properties and kills, in the short form that is the same each time.
 test-rules: .venv/.installed
-	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long
+	.venv/bin/python -m pytest --numprocesses $(JOBS) --dist worksteal -m long
 
 test-long: .venv/.installed
 	LONG_TESTS=1 .venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long --timeout 3600 --durations 0
