@@ -9,6 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 # Tests of several files at a time, for two cores: they wait a third of their time. Those of one file share a simulator.
 JOBS ?= 3
 SIDE_BY_SIDE := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+SHARED_OUT := --numprocesses $(JOBS) --dist worksteal
 
 # Tests that have a target of their own.
 APART := airbyte or airflow or browser or commands or dbt or image or long or python
@@ -93,10 +94,10 @@ test: .venv/.installed
 
 # Properties and kills, in the short form that is the same each time.
 test-rules: .venv/.installed
-	.venv/bin/python -m pytest --numprocesses $(JOBS) --dist worksteal -m long
+	.venv/bin/python -m pytest $(SHARED_OUT) -m long
 
 test-long: .venv/.installed
-	LONG_TESTS=1 .venv/bin/python -m pytest $(SIDE_BY_SIDE) -m long --timeout 3600 --durations 0
+	LONG_TESTS=1 .venv/bin/python -m pytest $(SHARED_OUT) -m long --timeout 3600 --durations 0
 
 test-dbt: install postgres
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m dbt

@@ -251,8 +251,8 @@ def _read_backlog(partition: dict[str, Any], name: str) -> Backlog:
 def _read_overlap(overlap: dict[str, Any], name: str) -> Overlap:
     newest = _instant(overlap.get("newest"), f"newest of {name}")
     latest = _instant(overlap.get("latest"), f"latest of {name}", newest)
-    known = Known()
-    known.add((latest, key) for key in _read_fingerprints(overlap.get("logs", overlap.get("digests", "")), name))
+    fingerprints = _read_fingerprints(overlap.get("logs", overlap.get("digests", "")), name)
+    known = Known.of((latest, key) for key in fingerprints)
     since = _instant(overlap.get("since"), f"since of {name}")
     return Overlap(since, newest, latest, known, is_of_ids="logs" not in overlap)
 

@@ -10,7 +10,7 @@ from tap_connector_logs.startup import imports
 def main() -> None:
     """Run the command line, and exit with a code that tells a scheduler what to do next."""
     with imports():
-        from tap_connector_logs.airbyte.command_line import run  # noqa: PLC0415 - nothing before it takes as long
+        from tap_connector_logs.airbyte.command_line import run  # noqa: PLC0415 - within the block
 
     sys.exit(run())
 

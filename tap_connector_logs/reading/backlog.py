@@ -60,6 +60,13 @@ class Known:
 
     _packed: bytearray = field(default_factory=bytearray)
 
+    @classmethod
+    def of(cls, found: Iterable[tuple[int, bytes]]) -> Known:
+        """Return some logs, known by their instant and fingerprint."""
+        known = cls()
+        known.add(found)
+        return known
+
     def __len__(self) -> int:
         return len(self._packed) // _LOG.size
 
@@ -113,8 +120,8 @@ class Overlap:
         """Forget the oldest logs if there are more than there is room for: the stretch begins above them."""
         if len(self.known) > room:
             newest_first = sorted(self.known, reverse=True)
-            self.since, self.known = newest_first[room][0] + 1, Known()
-            self.known.add((instant, key) for instant, key in newest_first if instant >= self.since)
+            self.since = newest_first[room][0] + 1
+            self.known = Known.of((instant, key) for instant, key in newest_first if instant >= self.since)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from tap_connector_logs.reading.page_view import Found, PageView
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The bounds of a run, the same for all connectors.
+    """What holds for all connectors of a run: what of time is wanted, and how it is read.
 
     Attributes:
         start: Nothing older is wanted, now or later; BEGINNING for all that there is. An instant.

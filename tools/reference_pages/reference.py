@@ -97,8 +97,6 @@ def exit_codes_table() -> str:
 
 def example_state() -> str:
     """Return the state of a run that was cut: it has every field that there is."""
-    known = Known()
-    known.add((0, fingerprint(content)) for content in (b"123-foo", b"122-foo"))
     backlog = Backlog(
         newest=_instant("2025-01-03T09:30:00.500000Z"),
         intervals=[Interval(_instant("2025-01-01T00:00:00Z"), _instant("2025-01-02T12:00:00Z"))],
@@ -107,7 +105,7 @@ def example_state() -> str:
                 since=_instant("2025-01-03T09:20:00Z"),
                 newest=_instant("2025-01-03T09:30:00.500000Z"),
                 latest=_instant("2099-01-01T00:00:00Z"),
-                known=known,
+                known=Known.of((0, fingerprint(content)) for content in (b"123-foo", b"122-foo")),
             )
         ],
         early={fingerprint(b"121-foo"): 0},
